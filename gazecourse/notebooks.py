@@ -262,13 +262,10 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute(
-        cleanup_kc=True,
-        env={**os.environ, PROFILE_VARIABLE: "quick"},
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-    )
+    client.execute(cleanup_kc=True, env={**os.environ, PROFILE_VARIABLE: "quick"})
     notebook.metadata["language_info"] = dict(LANGUAGE)
     for number, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
         cell.execution_count = number + 1
