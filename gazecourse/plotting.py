@@ -1,0 +1,268 @@
+"""One look for every figure of the course, and the one way in which figures enter a notebook.
+
+Colors are those of Okabe and Ito (2008), which people with any color vision tell apart; curves also
+differ by line style and marker. ``show`` puts a figure into the notebook as a picture with its
+description: the description is the picture's text form, the ``alt`` text of exported pages, and a
+hidden paragraph beneath the picture for screen readers, because JupyterLab gives pictures no alt text.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from io import BytesIO
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from cycler import cycler
+from IPython.display import display
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from gazecourse.angles import pitchyaw_to_vector
+from gazecourse.validation import Array, check_array, check_positive, describe
+
+COLORS = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "yellow": "#F0E442",
+}
+PALETTE = tuple(COLORS.values())[:7]  # yellow lines are too faint on white; it stays for fills
+LINESTYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK = "#262626"
+GRID = "#DDDDDD"
+
+DOTS_PER_INCH = 100  # of the page: a figure 8 inches wide takes 800 pixels of it
+SHARPNESS = 2  # stored pixels per page pixel, for screens with fine pixels
+JPEG_QUALITY = 88
+
+STYLE = {
+    "figure.figsize": (7.0, 4.0),
+    "figure.dpi": DOTS_PER_INCH,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.facecolor": "white",
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=PALETTE) + cycler(linestyle=LINESTYLES),
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "image.cmap": "viridis",
+    "image.interpolation": "antialiased",
+}
+
+
+def use_style() -> None:
+    """Give every figure made from here on the look of the course."""
+    mpl.rcParams.update(STYLE)
+
+
+def curve_style(index: int) -> dict[str, object]:
+    """Color, line style and marker of curve number ``index``, as keywords of ``Axes.plot``."""
+    return {
+        "color": PALETTE[index % len(PALETTE)],
+        "linestyle": LINESTYLES[index % len(LINESTYLES)],
+        "marker": MARKERS[index % len(MARKERS)],
+    }
+
+
+# --- into the notebook --------------------------------------------------------------------------
+
+
+def figure_png(fig: Figure) -> bytes:
+    """The figure as a PNG of at most 256 colors, ``SHARPNESS`` times as fine as the page.
+
+    Axes, lines and text need few colors, and a palette makes the file three to five times smaller.
+    """
+    buffer = BytesIO()
+    _rasterize(fig).quantize(256).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def figure_jpeg(fig: Figure) -> bytes:
+    """The figure as a JPEG, for figures that are mostly photographs or renderings."""
+    buffer = BytesIO()
+    _rasterize(fig).save(buffer, "jpeg", quality=JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def _rasterize(fig: Figure) -> Image.Image:
+    if not isinstance(fig, Figure):
+        raise TypeError(f"fig must be a matplotlib Figure; got {describe(fig)}.")
+    if not isinstance(fig.canvas, FigureCanvasAgg):
+        FigureCanvasAgg(fig)
+    buffer = BytesIO()
+    fig.savefig(buffer, format="png", dpi=SHARPNESS * DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.08)
+    return Image.open(buffer).convert("RGB")
+
+
+def bundle(fig: Figure, alt: str, *, photo: bool = False) -> tuple[dict[str, str], dict[str, dict]]:
+    """The figure as (data, metadata) of a notebook output, for ``display(data, metadata=..., raw=True)``.
+
+    Args:
+        fig: the figure.
+        alt: what it shows, in a sentence or two, for those who cannot see it.
+        photo: store as JPEG rather than as PNG.
+    Raises:
+        TypeError, ValueError: ``fig`` is no figure, or ``alt`` is empty.
+    """
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(f"alt must describe the figure in words; got {describe(alt)}.")
+    kind = "image/jpeg" if photo else "image/png"
+    picture = figure_jpeg(fig) if photo else figure_png(fig)
+    width = Image.open(BytesIO(picture)).width // SHARPNESS
+    data = {kind: base64.b64encode(picture).decode("ascii"), "text/plain": alt.strip()}
+    return data, {kind: {"width": width, "alt": alt.strip()}}
+
+
+def show(fig: Figure, alt: str, *, photo: bool = False) -> None:
+    """Put the figure and its description into the notebook, and close the figure.
+
+    Args:
+        fig: the figure.
+        alt: what it shows, in a sentence or two, for those who cannot see it.
+        photo: store as JPEG rather than as PNG; for figures that are mostly photographs or renderings.
+    """
+    import matplotlib.pyplot as plt
+
+    data, metadata = bundle(fig, alt, photo=photo)
+    plt.close(fig)
+    display(data, metadata=metadata, raw=True)
+
+
+# --- faces --------------------------------------------------------------------------------------
+
+
+def image_grid(images: Array | Sequence[Array], titles: Sequence[str] | None, alt: str, *, columns: int = 8) -> None:
+    """Show images in rows, each under its title.
+
+    Args:
+        images: [B, 3, H, W], [B, H, W, 3] or [B, H, W], or a sequence of single images; uint8, or floats in [0, 1].
+        titles: one per image, or None.
+        alt: what the rows show.
+        columns: images per row.
+    Raises:
+        ValueError: no image, another shape or range, or a wrong number of titles.
+    """
+    check_positive("columns", columns)
+    pictures = [_as_picture(image) for image in images]
+    if not pictures:
+        raise ValueError("images must hold at least one image; got none.")
+    if titles is not None and len(titles) != len(pictures):
+        raise ValueError(f"titles must be one per image, {len(pictures)}; got {len(titles)}.")
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    side = min(9.0 / columns, 2.6)
+    aspect = pictures[0].shape[0] / pictures[0].shape[1]
+    fig = Figure(figsize=(side * columns, rows * (side * aspect + (0.3 if titles else 0.0))), layout="constrained")
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    for index, ax in enumerate(np.ravel(fig.subplots(rows, columns, squeeze=False))):
+        ax.set_axis_off()
+        if index < len(pictures):
+            ax.imshow(pictures[index], cmap="gray", vmin=0, vmax=1)
+            ax.set_title(titles[index] if titles else "", fontsize=9, fontweight="normal", loc="center", pad=3)
+    show(fig, alt, photo=True)
+
+
+def _as_picture(image: Array) -> np.ndarray:
+    """[H, W, 3] or [H, W] as matplotlib wants it, floats in [0, 1]."""
+    picture = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    if picture.ndim == 3 and picture.shape[0] == 3 and picture.shape[2] != 3:
+        picture = picture.transpose(1, 2, 0)
+    if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+        raise ValueError(f"images must each be [3, H, W], [H, W, 3] or [H, W]; got {describe(image)}.")
+    if picture.dtype == np.uint8:
+        return picture / 255.0
+    return check_array("images", picture.astype(np.float64), low=0.0, high=1.0)
+
+
+def draw_gaze(
+    ax: Axes,
+    center: Sequence[float],
+    pitchyaw: Array,
+    length: float = 60.0,
+    *,
+    color: str = COLORS["vermillion"],
+    label: str | None = None,
+) -> None:
+    """Draw a gaze direction over an image: an arrow from ``center``, as seen from the camera.
+
+    The camera frame has x to the right of the image and y down, as pixels have, so the arrow is the
+    (x, y) part of the gaze vector. It shrinks to a dot when the person looks into the camera.
+
+    Args:
+        ax: axes that show the image in pixels (``imshow``).
+        center: (x, y) in pixels, where the arrow starts.
+        pitchyaw: [2], (pitch, yaw) in radians.
+        length: pixels that a gaze at right angles to the camera axis would get.
+        color: of the arrow; it has a white rim, so that it is seen on any face.
+        label: its entry in the legend.
+    Raises:
+        TypeError, ValueError: another shape, NaN, or a length that is not positive.
+    """
+    check_array("pitchyaw", pitchyaw, (2,), hint="gaze must be (pitch, yaw) in radians.")
+    check_positive("length", length)
+    x, y, _ = (float(component) for component in pitchyaw_to_vector(pitchyaw))
+    start = np.asarray([float(value) for value in center])
+    tip = start + length * np.array([x, y])
+    rim = [patheffects.withStroke(linewidth=5.0, foreground="white")]
+    arrow = ax.annotate(
+        "",
+        xy=tuple(tip),
+        xytext=tuple(start),
+        arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.5, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14},
+    )
+    arrow.arrow_patch.set_path_effects(rim)
+    ax.add_line(Line2D(start[:1], start[1:], marker="o", markersize=5, color=color, label=label, path_effects=rim))
+
+
+def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze") -> None:
+    """Mark an error that needs no learning, such as the head-pose prior's, by a line across a gaze curve.
+
+    Networks learn the head pose first and can stay there; a curve without this line hides that.
+
+    Args:
+        ax: axes with the error in degrees upward.
+        error: degrees.
+        label: what reaches that error; written on the line with its value.
+    """
+    check_positive("error", error)
+    ax.axhline(error, color=INK, linestyle=(0, (2, 2)), linewidth=1.2, zorder=1)
+    text = ax.annotate(
+        f"{label}: {error:.1f}°",
+        xy=(0.995, error),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=9,
+        color=INK,
+    )
+    text.set_path_effects([patheffects.withStroke(linewidth=3.0, foreground="white")])
