@@ -3,16 +3,18 @@
 Colors are those of Okabe and Ito (2008), which people with any color vision tell apart; curves also
 differ by line style and marker. ``show`` puts a figure into the notebook as a picture with its
 description: the description is the picture's text form, the ``alt`` text of exported pages, and a
-hidden paragraph beneath the picture for screen readers, because JupyterLab gives pictures no alt text.
+paragraph beneath it for screen readers that takes no room, because JupyterLab 4 ignores ``alt``.
 """
 
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Sequence
 from io import BytesIO
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from cycler import cycler
@@ -21,7 +23,6 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from PIL import Image
 
 from gazecourse.angles import pitchyaw_to_vector
@@ -46,6 +47,7 @@ GRID = "#DDDDDD"
 DOTS_PER_INCH = 100  # of the page: a figure 8 inches wide takes 800 pixels of it
 SHARPNESS = 2  # stored pixels per page pixel, for screens with fine pixels
 JPEG_QUALITY = 88
+HIDDEN = "position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;white-space:nowrap"
 
 STYLE = {
     "figure.figsize": (7.0, 4.0),
@@ -149,11 +151,15 @@ def show(fig: Figure, alt: str, *, photo: bool = False) -> None:
         alt: what it shows, in a sentence or two, for those who cannot see it.
         photo: store as JPEG rather than as PNG; for figures that are mostly photographs or renderings.
     """
-    import matplotlib.pyplot as plt
-
     data, metadata = bundle(fig, alt, photo=photo)
     plt.close(fig)
     display(data, metadata=metadata, raw=True)
+    display(spoken(alt), raw=True)
+
+
+def spoken(alt: str) -> dict[str, str]:
+    """A notebook output that screen readers read out and that takes no room on the page."""
+    return {"text/html": f'<p style="{HIDDEN}">Figure: {html.escape(alt.strip())}</p>', "text/plain": ""}
 
 
 # --- faces --------------------------------------------------------------------------------------
@@ -239,7 +245,16 @@ def draw_gaze(
         arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.5, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14},
     )
     arrow.arrow_patch.set_path_effects(rim)
-    ax.add_line(Line2D(start[:1], start[1:], marker="o", markersize=5, color=color, label=label, path_effects=rim))
+    ax.plot(
+        *start,
+        marker="o",
+        markersize=7,
+        color=color,
+        markeredgecolor="white",
+        markeredgewidth=1.2,
+        zorder=5,
+        label=label,
+    )
 
 
 def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze") -> None:
