@@ -59,13 +59,22 @@ def find_chromium() -> str | None:
     return next((path for path in found if path), None)
 
 
+def _short(path: str | Path) -> str:
+    """A path as a person would write it: from the repository, else from the home folder."""
+    path = Path(path)
+    for start, written in ((_REPOSITORY, ""), (Path.home(), "~")):
+        if path.is_relative_to(start):
+            return str(Path(written) / path.relative_to(start))
+    return str(path)
+
+
 def check_python() -> Iterator[Finding]:
     """The interpreter: its version, and which one it is."""
     version = ".".join(map(str, sys.version_info[:3]))
     wanted = ".".join(map(str, _OLDEST_PYTHON))
     too_old = sys.version_info[:2] < _OLDEST_PYTHON
     yield Finding(
-        f"Python {version} ({sys.executable})", f"the course needs Python {wanted} or newer" if too_old else ""
+        f"Python {version} ({_short(sys.executable)})", f"the course needs Python {wanted} or newer" if too_old else ""
     )
 
 
@@ -183,11 +192,12 @@ def _check_disk() -> Iterator[Finding]:
 
     folder = _nearest_folder(cache_dir())
     if not os.access(folder, os.W_OK):
-        yield Finding(f"{folder} cannot be written", "set GAZECOURSE_CACHE to a folder of your own")
+        yield Finding(f"{_short(folder)} cannot be written", "set GAZECOURSE_CACHE to a folder of your own")
         return
     free = shutil.disk_usage(folder).free / _GIB
-    short = f"free {QUICK_DISK_GIB} GiB there, or set GAZECOURSE_CACHE to a folder with room"
-    yield Finding(f"{free:.0f} GiB free for rendered faces in {cache_dir()}", short if free < QUICK_DISK_GIB else "")
+    more = f"free {QUICK_DISK_GIB} GiB there, or set GAZECOURSE_CACHE to a folder with room"
+    text = f"{free:.0f} GiB free for rendered faces in {_short(cache_dir())}"
+    yield Finding(text, more if free < QUICK_DISK_GIB else "")
 
 
 def fitting_profile() -> str:
@@ -213,7 +223,7 @@ def check_tests() -> Iterator[Finding]:
     """What only ``make test`` needs; never a reason not to start."""
     chromium = find_chromium()
     if chromium:
-        yield Finding(f"Chromium for the browser tests: {chromium}")
+        yield Finding(f"Chromium for the browser tests: {_short(chromium)}")
     else:
         yield Finding(
             "no Chromium: make test leaves the browser tests out (the course itself opens in any browser)", note=True
