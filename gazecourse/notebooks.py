@@ -63,6 +63,7 @@ SECONDS_PER_CELL = 600
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
+IGNORE_OUTPUT = "nbval-ignore-output"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 EXERCISE = re.compile(r"exercise:\s*(?P<name>\S+)")
@@ -210,13 +211,18 @@ def _without_outputs(notebook: NotebookNode) -> dict:
 
 
 def code_digest(source: Path) -> str:
-    """Digest of the ``gazecourse`` modules that a source imports, directly or through others."""
+    """Digest of the ``gazecourse`` modules that a source imports, directly or through others.
+
+    The course map reads which sources there are, so for a notebook that shows it their texts count as well.
+    """
     finder = ModuleFinder(path=[str(ROOT)])
     finder.load_file(str(source))
     digest = hashlib.sha256()
     for name, module in sorted(finder.modules.items()):
         if name.split(".")[0] == "gazecourse" and module.__file__:
             digest.update(name.encode() + b"\0" + Path(module.__file__).read_bytes())
+    if "gazecourse.course" in finder.modules:
+        digest.update(b"".join(path.name.encode() + path.read_bytes() for path in sources()))
     return digest.hexdigest()[:16]
 
 
@@ -271,6 +277,8 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         cell.execution_count = number + 1
         for output in cell.outputs:
             _tidy(output, number + 1)
+            if IGNORE_OUTPUT in cell.metadata.get("tags", ()):
+                _shorten_paths(output)
             _refuse_unfit(output, cell)
 
 
@@ -280,6 +288,16 @@ def _tidy(output: NotebookNode, count: int) -> None:
         output.data.pop(WIDGET_VIEW, None)
     if output.output_type == "execute_result":
         output.execution_count = count
+
+
+def _shorten_paths(output: NotebookNode) -> None:
+    """Where the output is an example of what one machine says, keep the ends of its paths."""
+    for path in _private_paths():
+        if "text" in output:
+            output.text = output.text.replace(path, "…/")
+        for kind, value in output.get("data", {}).items():
+            if isinstance(value, str) and not kind.startswith("image/"):
+                output.data[kind] = value.replace(path, "…/")
 
 
 def _refuse_unfit(output: NotebookNode, cell: NotebookNode) -> None:
@@ -296,7 +314,9 @@ def _refuse_unfit(output: NotebookNode, cell: NotebookNode) -> None:
 
 
 def _private_paths() -> Iterator[str]:
-    for path in (ROOT, Path.home(), Path(sys.prefix), Path(tempfile.gettempdir())):
+    """Folders that have no place in a published notebook, the longest first."""
+    folders = {ROOT, Path.home(), Path(sys.prefix), Path(tempfile.gettempdir())}
+    for path in sorted(folders, key=lambda folder: -len(str(folder))):
         if len(path.parts) > 1:
             yield f"{path}{os.sep}"
 

@@ -114,12 +114,11 @@ def _kind(value: Any) -> str:
 
 
 def _check_kind(name: str, got: Any, want: Tensor | np.ndarray) -> None:
-    """Refuse an array for a tensor and the reverse, and another dtype: the cells that follow would fail."""
-    if isinstance(got, (Tensor, np.ndarray)) and type(got).__module__ != type(want).__module__:
-        raise Wrong(f"{name} is {_kind(got)}; it should be {_kind(want)}.")
-    dtype = getattr(got, "dtype", want.dtype)
-    if dtype != want.dtype and isinstance(got, (Tensor, np.ndarray)):
-        raise Wrong(f"{name} has dtype {_plain(dtype)}; it should be {_plain(want.dtype)}, as the input is.")
+    """Refuse an array or a number for a tensor and the like, and another dtype: later cells would fail on it."""
+    if not isinstance(got, Tensor if isinstance(want, Tensor) else np.ndarray):
+        raise Wrong(f"{name} is {_kind(got)}" + ("" if got is None else f"; it should be {_kind(want)}."))
+    if got.dtype != want.dtype:
+        raise Wrong(f"{name} has dtype {_plain(got.dtype)}; it should be {_plain(want.dtype)}.")
 
 
 def _plain(dtype: Any) -> str:
@@ -128,7 +127,7 @@ def _plain(dtype: Any) -> str:
 
 def _as_tensor(name: str, got: Any, want: Any) -> Tensor:
     if got is None or isinstance(got, str):
-        raise Wrong(f"{name} is {_kind(got)}")
+        raise Wrong(f"{name} is {_kind(got)}" + ("" if got is None else f"; it should be {_kind(want)}."))
     if isinstance(want, (Tensor, np.ndarray)) and want.ndim and not isinstance(got, (Tensor, np.ndarray)):
         raise Wrong(f"{name} is {_kind(got)}; it should be {_kind(want)} of shape {list(want.shape)}.")
     try:

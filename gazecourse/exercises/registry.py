@@ -84,7 +84,13 @@ class Exercise:
             if isinstance(error, NotImplementedError) and not error.args:
                 return Verdict("not started", "not started.")
             return Verdict("wrong", _describe_error(error))
-        return Verdict("passed", inspect.getdoc(self.examine).splitlines()[0])
+        return Verdict("passed", self.shown)
+
+    @property
+    def shown(self) -> str:
+        """What a passing answer has shown: the first line of the check's docstring, to follow a colon."""
+        line = inspect.getdoc(self.examine).splitlines()[0]
+        return line[0].lower() + line[1:] if line[1:2].islower() else line
 
 
 class Checks:
@@ -157,7 +163,7 @@ class Checks:
         elif verdict.state == "not started":
             self._hints_shown[name] = 0
             _say(f"○ {name}: not started. {self._next_hint(exercise)}")
-            _say(f'Until yours passes, the notebook goes on with the library\'s version. More: check.hint("{name}")', 2)
+            _say(f'The notebook goes on with the library\'s version. Another hint: check.hint("{name}")', 2)
         else:
             _say(f"✗ {name}: {verdict.message}")
             _say(self._help_after_failure(exercise), 2)
@@ -168,7 +174,7 @@ class Checks:
         if exercise.name in self._has_failed:
             return self._next_hint(exercise)
         self._has_failed.add(exercise.name)
-        return f'The notebook goes on with the library\'s version. For a hint: check.hint("{exercise.name}")'
+        return f'The notebook goes on with the library\'s version. A hint: check.hint("{exercise.name}")'
 
 
 def _say(text: str, indent: int = 0) -> None:

@@ -1,18 +1,86 @@
 # %% [markdown]
 # # 00 · Start here
+#
+# Where is this person looking? A camera, a face, and a network that answers in degrees: that is
+# appearance-based gaze estimation. In this course you build four published systems for it, piece by piece, and
+# test what their papers claim on faces that the course renders for you. You need no account, no download form
+# and no GPU.
+#
+# | | |
+# |:--|:--|
+# | **You will learn** | what the four systems are, how a notebook of this course works, whether your machine is ready |
+# | **Time** | 20 minutes, one exercise |
+# | **Hardware** | any two CPU cores |
+# | **You need** | Python, a little PyTorch (tensors, modules, a training loop), and linear algebra up to rotations |
+#
+# Run a cell with **Shift + Enter**. Run the cells in order: each builds on those above it.
 
 # %%
 import torch
+from IPython.display import Markdown, display
 from torch import Tensor
 
+from gazecourse import course, diagrams, doctor, plotting
 from gazecourse.exercises.start import check
+from gazecourse.profiles import pick, profile
+
+plotting.use_style()
 
 # %% [markdown]
-# **Your turn** (●○○ · 5 min). Average angles.
+# ## 1 · Is this machine ready?
+# The doctor says what is installed, what is missing and how to get it. Lines with → need you; nothing else does.
+# What is stored below is from the computer on which the course was made.
+
+# %% tags=["nbval-ignore-output"]
+ready = doctor.report()
+
+# %% [markdown]
+# ## 2 · Four systems in one picture
+# Each column is one published system, from the face at the top to its answer at the bottom. The colored letters
+# say **which loss trains which part**, and that is most of what sets them apart.
+
+# %%
+plotting.show(diagrams.four_systems(), diagrams.FOUR_SYSTEMS_ALT)
+
+# %% [markdown]
+# - **Full-Face** (Zhang et al. 2017) asks whether the whole face tells more than the eyes. It learns a map of
+#   weights $W$ that says where to look, and multiplies every feature map by it.
+# - **PureGaze** (Cheng et al. 2022) asks why a model that is good on its own data fails on other people. It lets a
+#   decoder redraw the face from the gaze feature, and trains the backbone to make that impossible: what cannot be
+#   redrawn is no longer in the feature.
+# - **CLIP-Gaze** (Yin et al. 2024) names what gaze is *not* ("glasses", "blur", "a beard") and pushes the gaze
+#   feature away from those words.
+# - **Structure-coherent landmarks** (Lin et al. 2021) finds the 68 points of a face with a graph network, so that a
+#   hidden point can be guessed from its neighbors. Every gaze system needs such points to find the face in the
+#   first place.
+#
+# Three of them are judged on the same question: **trained here, tested there, how many degrees off?** A data set of
+# real faces cannot say *why* the answer gets worse. A renderer can: it knows the light, the glasses, the skin, the
+# blur of every image, and can change one of them at a time.
+
+# %% [markdown]
+# ## 3 · An exercise
+# Exercises look like the one below. The dots say how hard it is (●○○ to ●●●), the minutes what it should take.
+# You replace `raise NotImplementedError`; the cell that follows checks your answer at once.
+#
+# - **○ not started.** You get the first hint, and the notebook goes on with the library's version. No exercise ever
+#   blocks you: you can read a notebook to its end first and solve it afterwards.
+# - **✗ not yet.** You are told the first thing that is wrong: a value, a shape, a gradient, or your line that raised
+#   an error. Try again and you get one more hint each time; `check.hint("mean_angle")` gives one without trying.
+# - **✓ right.** From here on the notebook runs on *your* code.
+#
+# Really stuck? `check.solution("mean_angle")` prints how we did it, and the folder `solutions` holds every notebook
+# with all exercises solved.
+#
+# Here is one that everyone who works with directions gets wrong once. Two people turn away from the camera. One has
+# turned by 179°, the other by −179°: they look the same way, 2° apart. `angles.mean()` says 0°, straight *into* the
+# camera. Angles live on a circle, and the plain mean does not know it.
+#
+# **Your turn** (●○○ · 5 min). Write a mean that knows.
 
 # %% exercise: mean_angle
 def mean_angle(angles: Tensor) -> Tensor:
-    """The mean of directions given as angles in radians, shape [N] → a scalar in (-π, π]."""
+    """Mean direction of angles in radians, shape [N] → a scalar in [-π, π]."""
     # --- stub
     raise NotImplementedError
     # --- solution
@@ -21,5 +89,64 @@ def mean_angle(angles: Tensor) -> Tensor:
 # %%
 mean_angle = check.mean_angle(mean_angle)
 
+# %% [markdown]
+# The mean at work. Seen from above, four people (gray) have turned away from the camera, which is at the bottom. The
+# plain mean looks straight into it although nobody does.
+
 # %%
-print(f"{torch.rad2deg(mean_angle(torch.deg2rad(torch.tensor([10.0, -20.0, 16.0])))):.2f}°")
+yaws = torch.deg2rad(torch.tensor([165.0, 150.0, -172.0, -148.0]))
+plain, circular = torch.rad2deg(yaws.mean()), torch.rad2deg(mean_angle(yaws))
+print(f"plain mean    {plain:7.1f}°")
+print(f"circular mean {circular:7.1f}°")
+plotting.show(
+    diagrams.directions_from_above(yaws, {"plain mean": yaws.mean(), "circular mean": mean_angle(yaws)}),
+    "Four arrows from one point, seen from above, all pointing away from the camera. The plain mean points straight "
+    "at the camera, the circular mean into the middle of the four.",
+)
+
+# %% [markdown]
+# ## 4 · Two profiles
+# Every notebook runs in one of two sizes. **quick** is the default: two CPU cores, every notebook in under four
+# minutes. **full** is for a GPU and the papers' sizes. The profile changes numbers, never the code that you read.
+# Set the environment variable `GAZECOURSE_PROFILE=full` before you start JupyterLab to change it.
+
+# %%
+print(f"profile: {profile()}")
+print(f"people to train on, for example: {pick(quick=40, full=400)}")
+
+# %% [markdown]
+# ## 5 · The course map
+# Titles with a link are here.
+
+# %%
+display(Markdown(course.course_map()))
+
+# %% [markdown]
+# Each notebook follows one path: the question with a picture, the idea and its equation, the code in small cells
+# that print shapes, exercises, an experiment that you watch while it trains, a table with intervals, and last which
+# of the paper's claims held here and which did not.
+#
+# ## 6 · Where things are
+#
+# | in the picture above | in the code |
+# |:--|:--|
+# | angles, gaze vectors, errors in degrees | `gazecourse.angles`, `gazecourse.metrics` |
+# | the camera that looks straight at a face | `gazecourse.normalization` |
+# | the faces and their labels | `gazecourse.faces` |
+# | figures, their style and descriptions | `gazecourse.plotting` |
+# | the exercises, their checks and hints | `gazecourse.exercises` |
+#
+# ## Questions
+# 1. In the picture, which parts of PureGaze are trained by two losses that disagree? Which loss does the decoder
+#    never feel?
+# 2. CLIP-Gaze has two frozen parts. What would go wrong if the separation loss could train the text encoder?
+# 3. Your mean fails for two opposite directions, 0° and 180°. What does it return, and what should it say instead?
+#
+# ## References
+# - X. Zhang, Y. Sugano, M. Fritz, A. Bulling. *It's Written All Over Your Face: Full-Face Appearance-Based Gaze
+#   Estimation.* CVPR Workshops 2017.
+# - Y. Cheng, Y. Bao, F. Lu. *PureGaze: Purifying Gaze Feature for Generalizable Gaze Estimation.* AAAI 2022.
+# - P. Yin, G. Zeng, J. Wang, D. Xie. *CLIP-Gaze: Towards General Gaze Estimation via Visual-Linguistic Model.*
+#   AAAI 2024.
+# - C. Lin, B. Zhu, Q. Wang, R. Liao, C. Qian, J. Lu, J. Zhou. *Structure-Coherent Deep Feature Learning for Robust
+#   Face Alignment.* IEEE Transactions on Image Processing 2021.
