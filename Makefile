@@ -19,7 +19,8 @@ PY := $(VENV)/bin/python
 HASH := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
 COURSE := $(VENV)/course-$(HASH)
 TESTED := $(VENV)/tests-$(HASH)
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# A person sees the downloads move; a log stays short.
+PIP := quiet=--quiet; [ -t 1 ] && quiet=; $(PY) -m pip install $$quiet --disable-pip-version-check
 
 help:
 	@echo "make lab         open the course in JupyterLab (the first time: installs it and renders the faces)"
