@@ -6,6 +6,7 @@ Everything here works with the standard library alone, so that it can still spea
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.metadata
 import os
@@ -219,6 +220,43 @@ def check_profile() -> Iterator[Finding]:
     yield Finding(f"this machine fits the {fits} profile{advice}; in use: {in_use}", note=in_use != fits)
 
 
+def _check_head_model() -> Finding:
+    """The file is there, and its SHA-256 is the one that stands beside it."""
+    from gazecourse.paths import HEAD_MODEL
+
+    name = _short(HEAD_MODEL)
+    try:
+        digest = hashlib.sha256(HEAD_MODEL.read_bytes()).hexdigest()
+        expected = HEAD_MODEL.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
+    except OSError as error:
+        return Finding(f"head model: {_short(error.filename)} cannot be read", f"git checkout -- {Path(name).parent}")
+    if digest != expected:
+        return Finding(f"head model: {name} was altered or cut off", f"git checkout -- {name}")
+    return Finding("head model: complete, checksum right")
+
+
+def _check_faces(domain: str) -> Finding:
+    """How much of a domain is rendered and undamaged, in the profile in use."""
+    from gazecourse.faces.dataset import face_set
+    from gazecourse.faces.shards import SPLITS
+
+    shards = [shard for split in SPLITS for shard in face_set(domain, split).shards()]
+    images = sum(len(shard.indices) for shard in shards)
+    whole = sum(len(shard.indices) for shard in shards if shard.is_whole())
+    if whole == images:
+        return Finding(f"faces of {domain}: {images:,} images, checksums right")
+    rest = "python -m gazecourse data renders the rest (lab does it, too)"
+    return Finding(f"faces of {domain}: {whole:,} of {images:,} images; {rest}", note=True)
+
+
+def check_files() -> Iterator[Finding]:
+    """The head model and the rendered faces."""
+    yield _check_head_model()
+    from gazecourse.faces.domains import DOMAINS
+
+    yield from map(_check_faces, DOMAINS)
+
+
 def check_tests() -> Iterator[Finding]:
     """What only ``make test`` needs; never a reason not to start."""
     chromium = find_chromium()
@@ -235,6 +273,7 @@ _SECTIONS: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
     ("Packages", check_packages),
     ("Hardware", check_hardware),
     ("Profile", check_profile),
+    ("Files", check_files),
     ("Tests", check_tests),
 )
 

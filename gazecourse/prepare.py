@@ -24,16 +24,15 @@ def prepare(domains: Sequence[str] | None = None, profile: str | None = None, pr
         profile: ``"quick"`` or ``"full"``; None for the profile in use.
         processes: how many processes render; None for one a core.
     Raises:
-        CourseError: the head model is missing and cannot be built here.
+        CourseError: the head model is missing and cannot be built here, the cache folder cannot be written, or its
+            disk is full.
         ValueError: unknown domain or profile, or ``processes`` below 1.
-        OSError: the cache folder cannot be written, or its disk is full.
     """
     if not HEAD_MODEL.is_file():
         build_head_model()
     from gazecourse.faces import dataset
-    from gazecourse.profiles import profile as profile_in_use
 
-    dataset.ensure(domains=domains, profile=profile or profile_in_use(), processes=processes, progress=True)
+    dataset.ensure(domains, profile, processes)
 
 
 def build_head_model() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gazecourse import doctor
+from gazecourse import doctor, paths
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -173,3 +174,40 @@ def test_no_chromium_is_only_a_remark(monkeypatch, tmp_path):
 def test_paths_are_shown_from_the_repository_or_home():
     assert doctor._short(REPOSITORY / ".venv" / "bin") == os.path.join(".venv", "bin")
     assert doctor._short(Path.home() / ".cache") == os.path.join("~", ".cache")
+
+
+@pytest.fixture
+def head_model(tmp_path, monkeypatch):
+    """A copy of the head model and its checksum that a test may damage."""
+    copy = tmp_path / paths.HEAD_MODEL.name
+    for file in (paths.HEAD_MODEL, paths.HEAD_MODEL.with_suffix(".sha256")):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(paths, "HEAD_MODEL", copy)
+    return copy
+
+
+def test_shipped_head_model_matches_its_checksum(head_model):
+    assert not doctor._check_head_model().remedy
+
+
+def test_altered_head_model_is_a_problem(head_model):
+    content = bytearray(head_model.read_bytes())
+    content[-1] ^= 1
+    head_model.write_bytes(content)
+    assert "altered" in doctor._check_head_model().text
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".sha256"])
+def test_missing_head_model_is_a_problem(head_model, suffix):
+    head_model.with_suffix(suffix).unlink()
+    finding = doctor._check_head_model()
+    assert f"head{suffix} cannot be read" in finding.text
+    assert finding.remedy.startswith("git checkout")
+
+
+def test_faces_that_are_not_rendered_are_only_a_remark(cache, monkeypatch):
+    monkeypatch.delenv("GAZECOURSE_PROFILE", raising=False)
+    finding = doctor._check_faces("wild")
+    assert "faces of wild: 0 of 3,600 images" in finding.text
+    assert finding.note
+    assert not finding.remedy
