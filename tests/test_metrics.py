@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gazecourse.metrics import (
@@ -15,6 +15,9 @@ from gazecourse.metrics import (
     gaze_error_by_person,
     nme,
 )
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 YAWS = np.radians([0.0, 10.0, 20.0, 60.0])
 PRED = np.stack([np.zeros(4), YAWS], -1)
@@ -138,6 +141,14 @@ def test_paired_difference_sees_what_separate_intervals_hide():
     assert paired.low > 0
     assert paired.mean == pytest.approx(0.3, abs=0.03)
     assert bootstrap_difference(b, a).high < 0
+
+
+def test_paired_difference_draws_people_whole_too():
+    person = np.repeat(np.arange(10), 30)
+    gain = np.random.default_rng(6).normal(size=10)[person]
+    by_person = bootstrap_difference(gain, np.zeros(300), clusters=person)
+    by_image = bootstrap_difference(gain, np.zeros(300))
+    assert by_person.high - by_person.low > 3 * (by_image.high - by_image.low)
 
 
 def test_interval_prints_as_a_table_would_show_it():

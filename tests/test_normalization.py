@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from gazecourse.angles import angular_error, pitchyaw_to_rotation, vector_to_pitchyaw
 from gazecourse.normalization import normalize, normalizing_rotation, warp_image, warp_points
 
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
 CAMERA = np.array([[620.0, 0.0, 330.0], [0.0, 610.0, 236.0], [0.0, 0.0, 1.0]])
 BLANK = np.zeros((480, 640, 3), np.uint8)
 IDENTITY = np.eye(3)
@@ -69,6 +72,8 @@ def test_warp_is_the_papers_product_of_camera_zoom_rotation_and_inverse_camera()
     zoom = np.diag([1, 1, 1000 / np.linalg.norm(center)])
     np.testing.assert_allclose(result.warp, virtual_camera @ zoom @ result.rotation @ np.linalg.inv(CAMERA))
     assert result.image.shape == (100, 200, 3)
+    seen_focal = 1600 * np.linalg.norm(center) / 1000
+    np.testing.assert_allclose(result.camera_matrix, [[seen_focal, 0, 100], [0, seen_focal, 50], [0, 0, 1]])
 
 
 @given(face_centers, heads)
@@ -162,7 +167,7 @@ def photograph(camera, rotation, size):
 RAW = photograph(CAMERA, IDENTITY, (640, 480))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.tuples(st.floats(-60, 60), st.floats(-40, 40), st.floats(550, 650)).map(np.array),
     st.builds(roll, st.floats(-0.5, 0.5)),
@@ -210,9 +215,9 @@ def test_a_whole_pixel_shift_moves_the_image_and_leaves_black_behind():
 
 def test_shrinking_averages_what_one_sample_a_pixel_would_alias():
     stripes = np.zeros((64, 64, 3), np.float32)
-    stripes[:, ::4] = stripes[:, 1::4] = 1.0
+    stripes[:, ::4] = 1.0
     shrunk = warp_image(stripes, np.diag([0.25, 0.25, 1.0]), (16, 16))
-    np.testing.assert_allclose(shrunk[2:-2, 2:-2], 0.5, atol=1e-6)
+    np.testing.assert_allclose(shrunk[2:-2, 2:-2], 0.25, atol=1e-6)
 
 
 def test_what_is_behind_the_real_camera_stays_black():
