@@ -94,15 +94,17 @@ class History:
                 found.update(dict.fromkeys(numbers))
         return list(found)
 
-    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Steps [N] and values [N] of one recorded number, float64.
+    def curve(self, name: str, kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Steps [N] and values [N] of one recorded number (in one kind of record), float64.
 
         Raises:
             ValueError: nothing of that name was recorded; the message lists the names.
         """
-        points = [(record["step"], record[name]) for record in self.records if name in record and "step" in record]
+        records = self.records if kind is None else self.of_kind(kind)
+        points = [(record["step"], record[name]) for record in records if name in record and "step" in record]
         if not points:
-            raise ValueError(f"name must be one of {', '.join(self.names()) or '(nothing recorded)'}; got {name!r}.")
+            known = ", ".join(self.names(kind)) or "(nothing recorded)"
+            raise ValueError(f"name must be one of {known}; got {name!r}.")
         steps, values = zip(*points, strict=True)
         return np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
 
