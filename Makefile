@@ -67,7 +67,7 @@ clean:
 $(PY):
 	@test -n "$(PYTHON)" || { echo "The course needs Python 3.11 or newer with venv (Debian: apt install python3-venv)."\
 		"If it has another name here: make lab PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is not Python 3.11 or newer,"\
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "$(PYTHON) is not Python 3.11 or newer with venv,"\
 		"which the course needs; choose another with PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)
 
