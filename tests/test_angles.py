@@ -21,9 +21,6 @@ from gazecourse.angles import (
     vector_to_pitchyaw,
 )
 
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
-
 HALF, ROOT = 0.5, math.sqrt(3) / 2  # sin 30°, cos 30°
 THIRTY = math.pi / 6
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gazecourse.metrics import (
@@ -15,9 +15,6 @@ from gazecourse.metrics import (
     gaze_error_by_person,
     nme,
 )
-
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 YAWS = np.radians([0.0, 10.0, 20.0, 60.0])
 PRED = np.stack([np.zeros(4), YAWS], -1)

@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from gazecourse.angles import angular_error, pitchyaw_to_rotation, vector_to_pitchyaw
 from gazecourse.normalization import normalize, normalizing_rotation, warp_image, warp_points
 
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
-
 CAMERA = np.array([[620.0, 0.0, 330.0], [0.0, 610.0, 236.0], [0.0, 0.0, 1.0]])
 BLANK = np.zeros((480, 640, 3), np.uint8)
 IDENTITY = np.eye(3)
