@@ -174,7 +174,7 @@ class Domain:
         factors |= self._light(scene, rotation, light, people_shown, rows.image_draws("exposure"))
         factors |= self._picture(scene, factors["exposure"], rows.image_draws("picture"))
         factors |= {"person": rows.person, "seed": name_seeds([f"{name}/pixels" for name in rows.images])}
-        return Factors(**{n: v.float() if v.is_floating_point() else v for n, v in factors.items()})
+        return Factors(**{name: _stored(value) for name, value in factors.items()})
 
     def _rows(self, indices: Sequence[int] | Tensor, people: int, seed: int, split: str) -> _Rows:
         person = self.person_numbers(indices, people=people, split=split)
@@ -282,6 +282,14 @@ class _Rows:
         names = list(dict.fromkeys(self.people))
         row = {name: number for number, name in enumerate(names)}
         return sample_people(names)[torch.tensor([row[name] for name in self.people])]
+
+
+def _stored(value: Tensor) -> Tensor:
+    """Floats as float32, without the last bits of float64 that depend on a row's place in the batch.
+
+    Rounding to nine decimals first takes them from numbers that should be 0, too; adding 0 makes -0 the same as 0.
+    """
+    return (value.round(decimals=9) + 0.0).float() if value.is_floating_point() else value
 
 
 def _or_none(words: tuple[str, ...], shares: Mapping[str, float]) -> Tensor:

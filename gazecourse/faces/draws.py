@@ -29,8 +29,8 @@ def name_seeds(names: Sequence[str]) -> Tensor:
 class Draws:
     """One stream of random numbers per row; each call takes the next numbers of all B rows at once.
 
-    Everything is float64: the last bit of a vectorized function may depend on a row's place in the batch, and
-    rounding the result to float32 removes that bit.
+    Everything is float64: the last bit of a vectorized function may depend on a row's place in the batch; rounded
+    results do not show it.
 
     Args:
         names: B names, one per row. Equal names have equal streams.

@@ -200,7 +200,7 @@ def lab(person: Draws, image: Draws) -> Scene:
     ball = torch.stack([image.uniform(-210.0, 210.0), image.uniform(-270.0, 60.0), z - depth], dim=1)
     target = torch.where(is_ball, ball, screen.point(place))
     moves = image.chance(0.5).unsqueeze(1)
-    posture = person.angles(3.0, 2.0) + image.angles(1.5, 1.5) + moves * image.angles(7.0, 11.0)
+    posture = person.angles(3.0, 2.0) + image.angles(1.5, 1.5) + moves * image.angles(7.0, 9.0)
     head = _head_before(screen, face, target, posture, image.uniform(0.1, 0.5), image.angles(3.0)[:, 0])
     room = _tilted_up(person.uniform(0.0, math.radians(4.0)))
     return Scene(face, head, target, _neck(room.mT @ head), room, screen, torch.where(is_ball, math.nan, place))
