@@ -109,9 +109,8 @@ def enlarge(image: Tensor, height: int, width: int) -> Tensor:
     check_array("image", image, ["B", "C", "h", "w"], finite=False)
     height, width = _size("height", height), _size("width", width)
     rows, columns = image.shape[2:]
-    # Pixel centers: (i + 1/2) / new = (x + 1/2) / old. Two copies of the border feed the outermost splines.
-    padded = torch.nn.functional.pad(image, (2, 2, 2, 2), mode="replicate")
-    return _spline(padded, (height, width), (rows / height, columns / width), start=0.5)
+    # Pixel centers: (i + 1/2) / new = (x + 1/2) / old; the first of the four neighbors of x is floor(x) - 1.
+    return _spline(image, (height, width), (rows / height, columns / width), start=-1.5)
 
 
 def _spline(values: Tensor, size: tuple[int, int], pitch: tuple[float, float], start: float = 0.0) -> Tensor:
@@ -126,21 +125,32 @@ def _spline_rows(values: Tensor, count: int, pitch: float, start: float) -> Tens
 
     Written as gathers, products and sums of whole tensors, whose bits do not depend on the batch's size.
     """
-    place = (torch.arange(count, dtype=torch.float64) + 0.5) * pitch + start
-    first = place.floor()
-    t = place - first
-    weights = (
-        (1 - t) ** 3 / 6,
-        (3 * t**3 - 6 * t**2 + 4) / 6,
-        (3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4) / 6,
-        t**3 / 6,
-    )
     total = None
-    for k, weight in enumerate(weights):
-        picked = values.index_select(-2, (first.long() + k).to(values.device))
-        picked *= weight.to(values).unsqueeze(1)
+    for index, weight in _spline_taps(values.shape[-2], count, pitch, start, values.device):
+        picked = values.index_select(-2, index).mul_(weight)
         total = picked if total is None else total.add_(picked)
     return total
+
+
+@lru_cache(maxsize=256)
+def _spline_taps(
+    size: int, count: int, pitch: float, start: float, device: torch.device
+) -> list[tuple[Tensor, Tensor]]:
+    """Index [count] below ``size`` and weight [count, 1] of the four neighbors that each new value is a mean of."""
+    with torch.inference_mode(False):
+        place = (torch.arange(count, dtype=torch.float64) + 0.5) * pitch + start
+        first = place.floor()
+        t = place - first
+        weights = (
+            (1 - t) ** 3 / 6,
+            (3 * t**3 - 6 * t**2 + 4) / 6,
+            (3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4) / 6,
+            t**3 / 6,
+        )
+        return [
+            ((first.long() + k).clamp(0, size - 1).to(device), weight.float().unsqueeze(1).to(device))
+            for k, weight in enumerate(weights)
+        ]
 
 
 def _key(seed: Tensor, stream: int) -> tuple[Tensor, Tensor]:
