@@ -68,9 +68,9 @@ FULL_FACE = Panel(
     "Full-Face",
     "2017 · notebook 04",
     boxes=(
-        Box(5, 14.8, "AlexNet,\nconv1 to conv5", "g"),
+        Box(5, 14.8, "AlexNet,\nconv1–conv5", "g"),
         Box(6.9, 10.6, "three 1×1\nconvolutions", "g"),
-        Box(5, 5.7, "three fully\nconnected layers", "g"),
+        Box(5, 5.7, "3 linear layers", "g"),
     ),
     arrows=(
         ((5, 16.9), (5, 15.9)),
@@ -197,7 +197,7 @@ FOUR_SYSTEMS_ALT = (
 
 def four_systems() -> Figure:
     """The four systems of the course side by side."""
-    fig, axes = plt.subplots(1, 4, figsize=(10.4, 6.4))
+    fig, axes = plt.subplots(1, 4, figsize=(9.8, 6.2))
     fig.get_layout_engine().set(w_pad=0.0, wspace=0.0)
     for ax, panel in zip(axes, PANELS, strict=True):
         _draw_panel(ax, panel)

@@ -211,8 +211,9 @@ def _without_outputs(notebook: NotebookNode) -> dict:
 
 
 def code_digest(source: Path) -> str:
-    """Digest of the ``gazecourse`` modules that a source imports, directly or through others.
+    """Digest of the ``gazecourse`` modules that a source imports, directly or through others, and of their data.
 
+    Data count by the checksums (``*.sha256``) beside a module.
     The course map reads which sources there are, so for a notebook that shows it their texts count as well.
     """
     finder = ModuleFinder(path=[str(ROOT)])
@@ -221,6 +222,8 @@ def code_digest(source: Path) -> str:
     for name, module in sorted(finder.modules.items()):
         if name.split(".")[0] == "gazecourse" and module.__file__:
             digest.update(name.encode() + b"\0" + Path(module.__file__).read_bytes())
+            data = Path(module.__file__).parent.glob("*.sha256") if module.__path__ else ()
+            digest.update(b"".join(checksum.read_bytes() for checksum in sorted(data)))
     if "gazecourse.course" in finder.modules:
         digest.update(b"".join(path.name.encode() + path.read_bytes() for path in sources()))
     return digest.hexdigest()[:16]

@@ -105,6 +105,15 @@ def test_no_output_shows_a_path_of_the_authors_machine(source, solved):
         assert not re.search(r"/(home|root|Users)/|ipykernel_", shown)
 
 
+@every_source
+def test_cell_whose_output_is_not_compared_is_followed_by_an_assertion(source):
+    code = [cell for cell in read_source(source) if cell.kind == "code"]
+    for cell, following in zip(code, [*code[1:], None], strict=True):
+        if notebooks.IGNORE_OUTPUT in cell.tags:
+            assert following, "a notebook does not end in an output that nobody compares"
+            assert "assert " in following.text or notebooks.IGNORE_OUTPUT in following.tags, cell.text
+
+
 @every_notebook
 def test_notebook_is_small(source, solved):
     assert notebooks.target(source, solved=solved).stat().st_size < 2 * MEGABYTE
@@ -242,14 +251,23 @@ def test_both_notebooks_of_a_cell_share_its_id_and_equal_cells_get_ids_of_their_
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
-    """A source and its learner's notebook, really executed."""
-    source = _source(tmp_path_factory.mktemp("course"), GOOD)
-    return source, notebooks.generate(source, solved=False)
+    """A source and its learner's notebook, really executed, for a user whose own python3 kernel cannot start."""
+    folder = tmp_path_factory.mktemp("course")
+    decoy = folder / "kernels" / "python3"
+    decoy.mkdir(parents=True)
+    (decoy / "kernel.json").write_text('{"argv": ["/nonexistent"], "display_name": "decoy", "language": "python"}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(folder))
+        patch.setenv("GAZECOURSE_PROFILE", "full")
+        source = _source(folder, GOOD + "\n# %%\nfrom gazecourse.profiles import profile; print(profile())\n")
+        return source, notebooks.generate(source, solved=False)
 
 
 def test_generated_notebook_holds_the_outputs(generated):
     _, path = generated
-    assert "○ mean_angle: not started. Hint 1 of 3" in nbformat.read(path, 4).cells[-1].outputs[0].text
+    checked, profile = (cell.outputs[0].text for cell in nbformat.read(path, 4).cells[-2:])
+    assert "○ mean_angle: not started. Hint 1 of 3" in checked
+    assert profile == "quick\n"
 
 
 def test_generating_twice_gives_the_same_bytes(generated):

@@ -34,6 +34,9 @@ plotting.use_style()
 # %% tags=["nbval-ignore-output"]
 ready = doctor.report()
 
+# %%
+assert ready, "The doctor found something to put right: see the lines with → above."
+
 # %% [markdown]
 # ## 2 · Four systems in one picture
 # Each column is one published system, from the face at the top to its answer at the bottom. The colored letters
@@ -78,6 +81,7 @@ plotting.show(diagrams.four_systems(), diagrams.FOUR_SYSTEMS_ALT)
 #
 # **Your turn** (●○○ · 5 min). Write a mean that knows.
 
+
 # %% exercise: mean_angle
 def mean_angle(angles: Tensor) -> Tensor:
     """Mean direction of angles in radians, shape [N] → a scalar in [-π, π]."""
@@ -85,6 +89,7 @@ def mean_angle(angles: Tensor) -> Tensor:
     raise NotImplementedError
     # --- solution
     return torch.atan2(angles.sin().mean(), angles.cos().mean())
+
 
 # %%
 mean_angle = check.mean_angle(mean_angle)
