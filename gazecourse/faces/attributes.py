@@ -180,6 +180,8 @@ class Factors:
             low, high = RANGES.get(name, (None, None))
             integer = name in INTEGERS
             check_array(name, value, shape, floating=not integer, finite=name != "screen", low=low, high=high)
+            if integer and value.dtype != torch.int64:
+                raise TypeError(f"{name} must be int64; got {describe(value)}.")
         behind = self.head_position[:, 2] <= 0
         if bool(behind.any()):
             which = int(behind.nonzero()[0])

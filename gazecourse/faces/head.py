@@ -67,6 +67,9 @@ EYE_CLEARANCE = 0.35
 EYE_SCALE = 0.965
 """Eyeballs are drawn this much smaller than MakeHuman's, which touch the inside of the lids."""
 
+BLINK_CLOSED = 0.9
+"""Weight of the blink unit at which the lids meet; beyond, the upper one passes the lower."""
+
 LID_RANGE = 0.52
 """Vertical eye rotation in radians (30°) at which the lids' look-up and look-down units are fully on."""
 
@@ -208,7 +211,7 @@ class HeadModel:
             weights[:, self.action(f"eyeLookDown{side}")] += (-up[:, column]).clamp(0, 1.2)
             weights[:, self.action(f"eyeLookOut{side}")] += (outward * right[:, column]).clamp(0, 1.2)
             weights[:, self.action(f"eyeLookIn{side}")] += (-outward * right[:, column]).clamp(0, 1.2)
-            weights[:, self.action(f"eyeBlink{side}")] += factors.blink
+            weights[:, self.action(f"eyeBlink{side}")] += BLINK_CLOSED * factors.blink
         return weights
 
     def express(self, neutral: HeadGeometry, actions: Tensor) -> HeadGeometry:

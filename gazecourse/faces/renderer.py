@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from gazecourse.faces.accessories import Accessories, Part
 from torch import Tensor
 
 from gazecourse.angles import vector_to_pitchyaw
 from gazecourse.faces import background, optics
+from gazecourse.faces.accessories import Accessories, Part
 from gazecourse.faces.attributes import Factors, luminance
 from gazecourse.faces.eyes import corneal_normal, eye_mesh, eyeball_color, lid_shade
 from gazecourse.faces.head import HeadGeometry, HeadModel, vertex_normals
 from gazecourse.faces.rasterizer import Visibility, rasterize
 from gazecourse.faces.shading import diffuse_light, glossy_light, visible_from
 from gazecourse.faces.skin import Skin, base_color, hair_color, sample_volume
-from gazecourse.validation import check_positive, describe
+from gazecourse.validation import check_array, check_positive, describe
 
 VERSION = 1
 """Counts changes that alter pictures; rendered sets of another version are rendered again."""
 
 SUPERSAMPLING = 2
-SURFACE_TOLERANCE = 4.0
+SURFACE_TOLERANCE = 7.0
 """A landmark counts as visible if nothing lies more than this many mm in front of it."""
 
 MATERIALS = ("skin", "eye", "mouth", "lash", "hair", "cloth", "plastic", "metal", "lens")
@@ -79,7 +79,7 @@ class Renderer:
         device: torch.device | str | None = None,
         supersampling: int = SUPERSAMPLING,
     ) -> None:
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
         self.height, self.width = int(check_positive("size", height)), int(check_positive("size", width))
         self.supersampling = int(check_positive("supersampling", supersampling))
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -348,7 +348,7 @@ class Renderer:
         layers = sum(blocks[:, :, i, :, j] for i in range(step) for j in range(step)) / step**2
         layers = layers.permute(0, 3, 1, 2)
         behind = background.draw(factors, self.height, self.width)
-        return layers[:, :3] + (1 - layers[:, 3:]) * behind
+        return (layers[:, :3] + (1 - layers[:, 3:]) * behind).contiguous()
 
     # ------------------------------------------------------------------ labels
     def _labels(
@@ -396,6 +396,7 @@ class Renderer:
         if not isinstance(factors, Factors):
             raise TypeError(f"factors must be Factors; got {describe(factors)}.")
         factors = factors.check().to(self.device)
+        check_array("identity", factors.identity, [len(factors), len(self.model.identity_names)])
         geometry, eyes, gaze = self._pose(factors)
         scene = self._scene(factors, geometry, self.accessories.parts(geometry, factors))
         normals = vertex_normals(scene.points, scene.triangles)

@@ -75,7 +75,7 @@ def diffuse_light(normals: Tensor, openness: Tensor, shadow: Tensor, factors: Fa
     for index in range(factors.light_color.shape[1]):
         cosine = (normals @ factors.light_direction[:, index].unsqueeze(-1)).clamp(-1, 1)
         wrapped = ((cosine + wrap) / (1 + wrap)).clamp(min=0)
-        reach = shadow[..., index : index + 1] * (0.35 + 0.65 * openness.unsqueeze(-1))
+        reach = shadow[..., index : index + 1] * (0.15 + 0.85 * openness.unsqueeze(-1)).clamp(max=1.0)
         total = total + wrapped * reach * factors.light_color[:, index].unsqueeze(1)
     return total
 

@@ -155,8 +155,8 @@ class Skin:
         color = color * (1 + self.lids.view(1, -1, 1) * torch.tensor([-0.10, -0.24, -0.22], device=base.device))
         color = self._stubble(color, factors)
         color = self._makeup(color, factors)
-        lips = base * torch.tensor([0.88, 0.50, 0.52], device=base.device) + torch.tensor(
-            [0.035, 0.0, 0.004], device=base.device
+        lips = base * torch.tensor([0.80, 0.45, 0.46], device=base.device) + torch.tensor(
+            [0.022, 0.0, 0.003], device=base.device
         )
         painted = factors.makeup_color.unsqueeze(1)
         share = (0.85 * factors.makeup).view(-1, 1, 1)
