@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, normalize
+from torch.nn.functional import grid_sample, max_pool2d, normalize
 
 from gazecourse.faces.attributes import BEARDS, HAIR_STYLES, HATS, Factors
 from gazecourse.faces.head import HeadGeometry, HeadModel, vertex_normals
@@ -45,12 +45,21 @@ LUMPS = (0.0, 0.0, 1.0, 2.2, 3.6, 1.3)
 """Thickness in mm of the hair of each style on top, at the sides and near the forehead, and of its lumps."""
 OVER_EAR = (0.0, 0.0, 0.0, 24.0, 34.0, 0.0)
 """How far in mm the hair of each style hangs over ears and nape; long hair has its own length."""
+LOOSE = (0.0, 0.0, 0.0, 3.5, 9.0, 11.0)
+"""Thickness in mm of the hair of each style where it hangs over ears and neck."""
 PRESSED = 2.0
 LINING = 8.0
+CURL = 8.0
+"""Curls have no direction: their strands are drawn this much shorter."""
 SUNK = 1.2
 TAPER = 0.22
 COARSE_WAVES, FINE_WAVES = 4, 5
 SHELL_ROWS, CURTAIN_ROWS, TABLE_ROWS = 11, 9, 13
+FRINGE_WIDTH, FRINGE_COLUMNS, FRINGE_ROWS = 60.0, 21, 8
+FRINGE_END = ((0.0, -46.0), (25, -48), (44, -44), (60, -38))
+"""Height y in mm on the mean head of the longest fringe, by degrees from the front."""
+LOCKS, LOCK_ROWS, LOCK_WIDTH = 30, 6, 4.2
+"""Locks of the fringe, vertices along each, and half their width in degrees."""
 FREE_HEIGHT = 120.0
 """Below this height in mm hair hangs free."""
 OPENING = 63.0
@@ -122,24 +131,24 @@ class Hair:
         self.layer = smoothstep(self.away, 24.0, 84.0)
 
     def _build_fringe(self, mean: Tensor, skin: Tensor) -> None:
-        """Rows from the hair above the forehead down to the brows."""
-        self.fringe_azimuth = torch.linspace(-44, 44, 23, device=mean.device)
-        away = self.fringe_azimuth.abs()
-        brow = interpolate_knots(((0.0, -47.0), (25, -49), (44, -44)), away)
-        top = interpolate_knots(HAIRLINE, away) - 16.0
-        start = descent_at_height(mean, skin, self.fringe_azimuth, top)
-        stop = descent_at_height(mean, skin, self.fringe_azimuth, brow)
-        share = torch.linspace(0, 1, 7, device=mean.device).unsqueeze(1)
-        descent = start + (stop - start) * share
-        origin, direction = meridian_rays(self.fringe_azimuth.expand(7, -1).reshape(-1), descent.reshape(-1))
-        self.fringe, self.fringe_outward = cast(mean, skin, origin, direction), direction
+        """Forehead from the hair above it down to the brows, as a grid to lay locks on."""
+        azimuth = torch.linspace(-FRINGE_WIDTH, FRINGE_WIDTH, FRINGE_COLUMNS, device=mean.device)
+        away = azimuth.abs()
+        start = descent_at_height(mean, skin, azimuth, interpolate_knots(HAIRLINE, away) - 18.0)
+        stop = descent_at_height(mean, skin, azimuth, interpolate_knots(FRINGE_END, away))
+        share = torch.linspace(0, 1, FRINGE_ROWS, device=mean.device).unsqueeze(1)
+        origin, direction = meridian_rays(azimuth.expand(FRINGE_ROWS, -1), start + (stop - start) * share)
+        self.forehead_outward = direction.view(-1, 3)
+        self.forehead = cast(mean, skin, origin.view(-1, 3), self.forehead_outward)
+        self.lock_azimuth = torch.linspace(-46, 46, LOCKS, device=mean.device)
 
     def _build_topology(self, device: torch.device) -> None:
         shell = grid_triangles(SHELL_ROWS + CURTAIN_ROWS, self.columns)
         lining = grid_triangles(CURTAIN_ROWS + 1, self.columns, flip=True)
         count = (SHELL_ROWS + CURTAIN_ROWS) * self.columns
         self.triangles = join((count, shell), (lining.max() + 1, lining)).to(device)
-        self.fringe_triangles = grid_triangles(7, len(self.fringe_azimuth)).to(device)
+        lock = (3 * LOCK_ROWS, grid_triangles(LOCK_ROWS, 3))
+        self.fringe_triangles = join(*[lock] * LOCKS).to(device)
         self.across = torch.deg2rad(self.azimuth) * 75.0
 
     def thickness(self, factors: Factors) -> Tensor:
@@ -148,8 +157,8 @@ class Hair:
         top, side, front, lumps = table.view(4, -1, 1, 1)
         thickness = side + (top - side) * self.top
         thickness = thickness + (front - thickness).clamp(max=0) * self.front
-        coarse = _waves(self.place, factors.seed, COARSE_WAVES, 95.0, 11)
-        fine = _waves(self.place, factors.seed, FINE_WAVES, 34.0, 12)
+        coarse = _waves(self.place, factors.person, COARSE_WAVES, 95.0, 11)
+        fine = _waves(self.place, factors.person, FINE_WAVES, 34.0, 12)
         return thickness + lumps * (1.1 * coarse + 0.8 * fine).view(-1, SHELL_ROWS, self.columns)
 
     def _pressed(self, thickness: Tensor, factors: Factors) -> Tensor:
@@ -167,7 +176,7 @@ class Hair:
         over_ear = torch.tensor(OVER_EAR, device=self.away.device)[factors.hair_style].unsqueeze(1) * ear
         tip = (70.0 + 150.0 * factors.hair_length).unsqueeze(1)
         style = (factors.hair_style == HAIR_STYLES.index("long")).unsqueeze(1)
-        ragged = 0.94 + 0.12 * uniform(factors.seed, self.columns - 1, 13)
+        ragged = 0.94 + 0.12 * uniform(factors.person, self.columns - 1, 13)
         ragged = torch.cat([ragged, ragged[:, :1]], dim=1)
         return torch.where(style, (tip - self.end) * self.long * ragged, over_ear * ragged)
 
@@ -198,7 +207,7 @@ class Hair:
         beyond = (place - 1).clamp(min=0) * (FREE_HEIGHT - self.end)
         swell = smoothstep(share, 0.0, 0.35) * (length / 25.0).clamp(max=1.0).unsqueeze(1)
         thickness = edge.unsqueeze(1) * (1 - swell) + (1.5 + (full - 1.5) * self.layer).unsqueeze(1) * swell
-        thickness = thickness * (1 - 0.35 * share**3)
+        thickness = thickness * (1 - 0.6 * share**2)
         lining = thickness.clamp(0.0, LINING) * (1 - share**4)
         outer, inner = row[..., 3] + thickness, row[..., 3] + thickness - lining
 
@@ -219,44 +228,66 @@ class Hair:
         thickness = thickness * (1 - border) + edge.unsqueeze(1) * border
         base = self.shell.on(geometry.points)
         shell = base + self.outward * thickness.view(batch, -1, 1)
-        full = torch.tensor(SIDE, device=base.device)[factors.hair_style].unsqueeze(1)
+        full = torch.tensor(LOOSE, device=base.device)[factors.hair_style].unsqueeze(1)
         outer, inner = self._curtain(geometry, length, edge, full)
         points = torch.cat([shell, outer[:, 1:].flatten(1, 2), inner.flatten(1, 2)], dim=1)
         along = self.length[-1] + torch.linspace(0, 1, CURTAIN_ROWS + 1, device=base.device).view(
             1, -1, 1
         ) * length.unsqueeze(1)
         along = torch.cat([self.length.expand(batch, -1, -1), along[:, 1:], along], dim=1)
+        curly = (factors.hair_style == HAIR_STYLES.index("curly")).view(-1, 1, 1)
+        along = torch.where(curly, CURL * along, along)
         layer = torch.zeros_like(along)
         layer[:, SHELL_ROWS + CURTAIN_ROWS :] = 20.0
         surface = torch.stack([self.across.expand_as(along), along, layer], dim=-1).flatten(1, 2)
         shown = factors.hair_style >= HAIR_STYLES.index("short")
         return Part("hair", points, self.triangles, color, "hair", shown, surface)
 
+    def _on_forehead(self, geometry: HeadGeometry, azimuth: Tensor, share: Tensor, lift: Tensor) -> Tensor:
+        """Points [B, N, 3] over the forehead at [B, N] azimuths in degrees, shares of the way down and heights in mm."""
+        batch = len(azimuth)
+        skin = self.forehead.on(geometry.points)
+        grid = torch.cat([skin, self.forehead_outward.expand(batch, -1, -1)], dim=-1)
+        grid = grid.view(batch, FRINGE_ROWS, FRINGE_COLUMNS, 6).permute(0, 3, 1, 2)
+        place = torch.stack([azimuth / FRINGE_WIDTH, 2 * share - 1], dim=-1).unsqueeze(1)
+        sample = grid_sample(grid, place, padding_mode="border", align_corners=True)[:, :, 0].transpose(1, 2)
+        return sample[..., :3] + sample[..., 3:] * lift.unsqueeze(-1)
+
     def fringe_part(self, geometry: HeadGeometry, factors: Factors, color: Tensor) -> Part:
-        """Hair over the forehead, down to above the brows where ``hair_fringe`` is 1."""
-        batch, columns = len(factors), len(self.fringe_azimuth)
-        rows = 7
-        base = self.fringe.on(geometry.points).view(batch, rows, columns, 3)
-        ragged = uniform(factors.seed, columns, 14)
-        reach = (0.25 + 0.75 * factors.hair_fringe.unsqueeze(1)) * (0.82 + 0.18 * ragged)
-        reach = reach * smoothstep(self.fringe_azimuth.abs(), 52.0, 34.0)
-        share = torch.linspace(0, 1, rows, device=base.device).view(1, -1, 1)
-        place = share * reach.unsqueeze(1) * (rows - 1)
-        low = place.floor().long().clamp(max=rows - 2)
-        part = (place - low).unsqueeze(-1)
-        index = low.unsqueeze(-1).expand(-1, -1, -1, 3)
-        skin = base.gather(1, index) * (1 - part) + base.gather(1, index + 1) * part
-        root = torch.tensor(FRONT, device=base.device)[factors.hair_style].view(-1, 1, 1)
-        lift = root * (1 - smoothstep(share, 0.1, 0.8)) + 3.0 * smoothstep(share, 0.0, 0.3) * (1 - share) + 1.2
-        lift = lift + (ragged - 0.5).unsqueeze(1) * 1.6 * share
-        outward = self.fringe_outward.view(rows, columns, 3)
-        points = (skin + outward * lift.unsqueeze(-1)).flatten(1, 2)
-        across = torch.deg2rad(self.fringe_azimuth) * 75.0
-        along = 90.0 + share * reach.unsqueeze(1) * 50.0
-        surface = torch.stack([across.expand_as(along), along, torch.full_like(along, 31.0)], dim=-1).flatten(1, 2)
+        """Locks over the forehead, to just above the brows where ``hair_fringe`` is 1; swept to a side or parted."""
+        batch, device = len(factors), color.device
+        draw = uniform(factors.person, 3 * LOCKS + 2, 14)
+        length, turn, layer = draw[:, : 3 * LOCKS].view(batch, 3, LOCKS).unbind(1)
+        sweep = 64.0 * (draw[:, -1:] - 0.5)
+        parted = self.lock_azimuth.sign() * sweep.abs()
+        sweep = torch.where(draw[:, -2:-1] < 0.35, parted, sweep) + 9.0 * (turn - 0.5)
+        wave = torch.sin(self.lock_azimuth * 0.08 + 6.3 * draw[:, :1]) + 0.6 * torch.sin(
+            self.lock_azimuth * 0.21 + 6.3 * turn[:, :1]
+        )
+        reach = (0.3 + 0.7 * factors.hair_fringe.unsqueeze(1)) * (0.72 + 0.16 * length + 0.07 * wave)
+        reach = reach * (0.35 + 0.65 * smoothstep(self.lock_azimuth.abs(), 50.0, 30.0))
+        along = torch.linspace(0, 1, LOCK_ROWS, device=device).view(1, 1, -1)
+        share = along * reach.unsqueeze(-1)
+        middle = self.lock_azimuth.view(1, -1, 1) + sweep.unsqueeze(-1) * share**1.3
+        half = LOCK_WIDTH * (1 - 0.92 * along**2)
+        azimuth = torch.stack([middle - half, middle, middle + half], dim=-1)
+        root = torch.tensor(FRONT, device=device)[factors.hair_style].view(-1, 1, 1)
+        lift = (
+            (1.5 + root) * (1 - smoothstep(along, 0.1, 0.75))
+            + 0.9
+            + (2.4 * layer + 0.6).unsqueeze(-1) * (1 - 0.6 * along)
+        )
+        ridge = torch.tensor([0.0, 1.3, 0.0], device=device) * (1 - along).unsqueeze(-1)
+        lift = lift.unsqueeze(-1) + ridge
+        share = share.unsqueeze(-1).expand_as(lift)
+        points = self._on_forehead(geometry, azimuth.flatten(1), share.flatten(1), lift.flatten(1))
+        across = torch.deg2rad(azimuth - (middle - self.lock_azimuth.view(1, -1, 1)).unsqueeze(-1)) * 75.0
+        surface = torch.stack(
+            [across, 90.0 + 60.0 * share, 31.0 + 9.0 * layer.view(batch, -1, 1, 1).expand_as(share)], dim=-1
+        )
         styled = factors.hair_style >= HAIR_STYLES.index("short")
         shown = styled & (factors.hair_fringe > 0.15) & (factors.hat == 0)
-        return Part("fringe", points, self.fringe_triangles, color, "hair", shown, surface)
+        return Part("fringe", points, self.fringe_triangles, color, "hair", shown, surface.view(batch, -1, 3))
 
 
 class Beard:
@@ -311,8 +342,8 @@ class Beard:
         """The shell of mustache, goatee or full beard."""
         cover = self.cover.index_select(0, factors.beard)
         full = (factors.beard == BEARDS.index("full beard")).float().unsqueeze(1)
-        length = 2.6 + (2.0 + 7.0 * full * uniform(factors.seed, 1, 15)) * self.depth
-        length = length * (1 + 0.12 * _waves(self.place, factors.seed, FINE_WAVES, 16.0, 16))
+        length = 2.6 + (2.0 + 7.0 * full * uniform(factors.person, 1, 15)) * self.depth
+        length = length * (1 + 0.12 * _waves(self.place, factors.person, FINE_WAVES, 16.0, 16))
         base = geometry.points.index_select(1, self.rows)
         points = base + self.outward * (cover * (length + 0.9) - 0.9).unsqueeze(-1)
         x, y, z = self.place.unbind(1)

@@ -49,8 +49,9 @@ class Anchors:
 
     def on(self, points: Tensor) -> Tensor:
         """Where the anchors lie, [B, N, 3], on heads with vertices ``points`` [B, V, 3]."""
-        rows = points.index_select(1, self.corners.reshape(-1)).view(points.shape[0], -1, 3, 3)
-        return (rows * self.weights.unsqueeze(-1)).sum(2)
+        out = points.index_select(1, self.corners[:, 0]) * self.weights[:, 0:1]
+        out.addcmul_(points.index_select(1, self.corners[:, 1]), self.weights[:, 1:2])
+        return out.addcmul_(points.index_select(1, self.corners[:, 2]), self.weights[:, 2:3])
 
 
 def _moments(origin: Tensor, direction: Tensor) -> Tensor:
