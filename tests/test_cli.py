@@ -91,7 +91,7 @@ def test_what_a_learner_can_mend_is_one_sentence(monkeypatch, capsys, error):
 
 
 def test_missing_package_points_to_the_doctor(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "gazecourse.lab", None)
+    monkeypatch.setitem(sys.modules, "gazecourse.prepare", None)
     assert cli.main(["lab"]) == 1
     assert "python -m gazecourse doctor" in sentence(capsys)
 
