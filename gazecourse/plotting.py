@@ -165,34 +165,48 @@ def spoken(alt: str) -> dict[str, str]:
 # --- faces --------------------------------------------------------------------------------------
 
 
-def image_grid(images: Array | Sequence[Array], titles: Sequence[str] | None, alt: str, *, columns: int = 8) -> None:
-    """Show images in rows, each under its title.
+def image_grid(
+    images: Array | Sequence[Array],
+    titles: Sequence[str] | None,
+    alt: str,
+    *,
+    columns: int = 8,
+    gaze: Array | None = None,
+    centers: Array | None = None,
+) -> None:
+    """Show images in rows, each under its title, with gaze arrows if asked for.
 
     Args:
         images: [B, 3, H, W], [B, H, W, 3] or [B, H, W], or a sequence of single images; uint8, or floats in [0, 1].
         titles: one per image, or None.
         alt: what the rows show.
         columns: images per row.
+        gaze: [B, 2] (pitch, yaw), radians; an arrow in each image.
+        centers: [B, 2] (x, y) in pixels, where the arrows start; default the middle of each image.
     Raises:
-        ValueError: no image, another shape or range, or a wrong number of titles.
+        ValueError: no image, another shape or range, or not one title, gaze or center per image.
     """
     check_positive("columns", columns)
     pictures = [_as_picture(image) for image in images]
     if not pictures:
         raise ValueError("images must hold at least one image; got none.")
-    if titles is not None and len(titles) != len(pictures):
-        raise ValueError(f"titles must be one per image, {len(pictures)}; got {len(titles)}.")
+    for name, values in {"titles": titles, "gaze": gaze, "centers": centers}.items():
+        if values is not None and len(values) != len(pictures):
+            raise ValueError(f"{name} must be one per image, {len(pictures)}; got {len(values)}.")
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     side = min(9.0 / columns, 2.6)
-    aspect = pictures[0].shape[0] / pictures[0].shape[1]
-    fig = Figure(figsize=(side * columns, rows * (side * aspect + (0.3 if titles else 0.0))), layout="constrained")
-    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    height, width = pictures[0].shape[:2]
+    fig = Figure(figsize=(side * columns, rows * (side * height / width + (0.3 if titles else 0.0))))
+    fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
     for index, ax in enumerate(np.ravel(fig.subplots(rows, columns, squeeze=False))):
         ax.set_axis_off()
         if index < len(pictures):
             ax.imshow(pictures[index], cmap="gray", vmin=0, vmax=1)
-            ax.set_title(titles[index] if titles else "", fontsize=9, fontweight="normal", loc="center", pad=3)
+            ax.set_title(titles[index] if titles else "", fontsize=10, fontweight="normal", loc="left", pad=3)
+            if gaze is not None:
+                start = (width / 2, height / 2) if centers is None else centers[index]
+                draw_gaze(ax, start, gaze[index], 0.5 * width, width=1.4 * side)
     show(fig, alt, photo=True)
 
 
@@ -215,7 +229,7 @@ def draw_gaze(
     length: float = 60.0,
     *,
     color: str = COLORS["vermillion"],
-    label: str | None = None,
+    width: float = 2.5,
 ) -> None:
     """Draw a gaze direction over an image: an arrow from ``center``, as seen from the camera.
 
@@ -228,7 +242,7 @@ def draw_gaze(
         pitchyaw: [2], (pitch, yaw) in radians.
         length: pixels that a gaze at right angles to the camera axis would get.
         color: of the arrow; it has a white rim, so that it is seen on any face.
-        label: its entry in the legend.
+        width: of its line, in points.
     Raises:
         TypeError, ValueError: another shape, NaN, or a length that is not positive.
     """
@@ -236,25 +250,10 @@ def draw_gaze(
     check_positive("length", length)
     x, y, _ = (float(component) for component in pitchyaw_to_vector(pitchyaw))
     start = np.asarray([float(value) for value in center])
-    tip = start + length * np.array([x, y])
-    rim = [patheffects.withStroke(linewidth=5.0, foreground="white")]
-    arrow = ax.annotate(
-        "",
-        xy=tuple(tip),
-        xytext=tuple(start),
-        arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.5, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14},
-    )
-    arrow.arrow_patch.set_path_effects(rim)
-    ax.plot(
-        *start,
-        marker="o",
-        markersize=7,
-        color=color,
-        markeredgecolor="white",
-        markeredgewidth=1.2,
-        zorder=5,
-        label=label,
-    )
+    look = {"arrowstyle": "-|>", "color": color, "lw": width, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6 * width}
+    arrow = ax.annotate("", xy=tuple(start + length * np.array([x, y])), xytext=tuple(start), arrowprops=look)
+    arrow.arrow_patch.set_path_effects([patheffects.withStroke(linewidth=2 * width, foreground="white")])
+    ax.plot(*start, "o", markersize=2.8 * width, color=color, markeredgecolor="white", zorder=5)
 
 
 def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze") -> None:

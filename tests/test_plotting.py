@@ -169,6 +169,21 @@ def test_image_grid_shows_rgb_in_its_order(displayed):
     assert max(g, b) < 15
 
 
+def test_image_grid_draws_each_gaze_from_its_center(displayed, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plotting, "draw_gaze", lambda ax, start, gaze, *_, **__: drawn.append((*start, *gaze)))
+    gaze, centers = torch.rand(2, 2), torch.rand(2, 2)
+    plotting.image_grid(torch.rand(2, 3, 8, 6), None, "Two.", gaze=gaze, centers=centers)
+    plotting.image_grid(torch.rand(2, 3, 8, 6), None, "Two.", gaze=gaze)
+    torch.testing.assert_close(torch.tensor(drawn[:2]), torch.cat([centers, gaze], dim=1))
+    assert drawn[2][:2] == (3.0, 4.0)
+
+
+def test_image_grid_refuses_another_number_of_gazes(displayed):
+    with pytest.raises(ValueError, match="gaze must be one per image, 2; got 3"):
+        plotting.image_grid(torch.rand(2, 3, 8, 8), None, "Two.", gaze=torch.zeros(3, 2))
+
+
 @pytest.mark.parametrize(
     ("images", "titles", "message"),
     [
