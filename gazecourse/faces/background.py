@@ -25,6 +25,8 @@ EDGE = 1.3 / CANVAS
 DICE, RAINBOW = 208, 40
 """Hashed numbers and colors that each image holds ready."""
 DICE_STREAM, BOOK_STREAM, HOUSE_STREAM, FIELD_STREAM = 2001, 2010, 2020, 2100
+SUNNY = 1.2
+"""Luminance of direct light that only the sun gives: no evening in the street then."""
 OUT = 2.0
 """A place outside of the picture, below or to the right of it."""
 
@@ -84,7 +86,7 @@ class Setting:
         light: what a white wall behind the person sends back; level: its luminance.
         above: luminance of the light from above. tint: the background's color.
         side: [b, 2, 1, 1] where in the picture the light comes from.
-        home: 1 where the background is a home, 0 elsewhere.
+        home: 1 where the background is a home, 0 elsewhere. sunny: 1 where there is strong direct light.
         dice: [b, DICE, 1, 1] numbers in [0, 1). rainbow: [b, RAINBOW, 3, 1, 1] pure colors of things.
         coarse, fine: [b, 2, h, w] two fields each of smooth noise with mean 0 and variance 1.
     """
@@ -96,6 +98,7 @@ class Setting:
     tint: Tensor
     side: Tensor
     home: Tensor
+    sunny: Tensor
     dice: Tensor
     rainbow: Tensor
     coarse: Tensor
@@ -116,6 +119,7 @@ class Setting:
             tint=_per_image(factors.background_color),
             side=_per_image(_side_of_light(factors)),
             home=_per_image((factors.background == home).float().unsqueeze(1)),
+            sunny=_per_image((_luminance(factors.light_color.sum(1)) > SUNNY).float()),
             dice=_per_image(dice),
             rainbow=_per_image(rainbow.transpose(1, 2)),
             coarse=_fields(factors.seed, size, cells=1.8, octaves=3),
@@ -147,7 +151,8 @@ class Stage:
 
     def __init__(self, setting: Setting) -> None:
         self.seed, self.light, self.level, self.above = setting.seed, setting.light, setting.level, setting.above
-        self.tint, self.side, self.home = setting.tint, setting.side, setting.home
+        self.tint, self.side = setting.tint, setting.side
+        self.home, self.sunny = setting.home, setting.sunny
         self.coarse, self.fine = setting.coarse.split(1, dim=1), setting.fine.split(1, dim=1)
         device, (height, width) = self.seed.device, setting.coarse.shape[2:]
         self.aspect = height / width
@@ -622,7 +627,7 @@ def _bokeh(stage: Stage, on: Tensor, light: Tensor, colorful: float, top: float,
 # ---------------------------------------------------------------------- street
 def paint_street(stage: Stage) -> None:
     """Houses with windows on both sides of a road, cars, signs, and the lights of the evening."""
-    night = stage.chance(0.3)
+    night = stage.chance(0.35) * (1 - stage.sunny)
     day = 1 - 0.75 * night
     sky = torch.lerp(_rgb(stage, 0.8, 0.9, 1.05), _rgb(stage, 0.10, 0.12, 0.26), night)
     stage.fill(sky * stage.level * stage.roll(0.8, 1.8) * (1.1 - 0.3 * stage.y))
