@@ -27,3 +27,7 @@ def data_dir() -> Path:
 def runs_dir() -> Path:
     """Folder of training runs: histories (JSONL) and checkpoints (safetensors)."""
     return cache_dir() / "runs"
+
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+"""Measured results, part of the repository: JSON files that notebooks and the README read."""

@@ -15,7 +15,7 @@ from gazecourse.faces.attributes import BEARDS, EYE_COLORS, GLASSES, HAIR_COLORS
 from gazecourse.faces.draws import Draws, weights
 from gazecourse.faces.head import identity_names
 
-SHAPE_SPREAD = 0.35
+SHAPE_SPREAD = 0.26
 """Standard deviation of the identity coefficients; ±1 is the artist's extreme of one trait."""
 ASYMMETRY_SPREAD = 0.15
 """The same for coefficients that make left and right differ."""
