@@ -60,10 +60,10 @@ def base_color(factors: Factors) -> Tensor:
 
 def hair_color(factors: Factors) -> Tensor:
     """Linear RGB [B, 3] of the hair, a little different from person to person."""
-    wobble = torch.remainder(
-        factors.person.unsqueeze(1) * torch.tensor([37, 59, 83], device=factors.person.device), 101
-    )
-    return HAIR_RGB.to(factors.person.device)[factors.hair_color] * (0.8 + 0.4 * wobble / 101)
+    device = factors.person.device
+    lighter, redder = (torch.remainder(factors.person * prime, 101).unsqueeze(1) / 50.0 - 1.0 for prime in (37, 59))
+    tint = torch.tensor([0.06, 0.0, -0.06], device=device)
+    return HAIR_RGB.to(device)[factors.hair_color] * (1 + 0.2 * lighter) * (1 + tint * redder)
 
 
 def noise_volume() -> Tensor:
