@@ -103,14 +103,14 @@ class Logbook:
         plan: dict,
         *,
         observer: Observer | None = None,
-        folder: Path | None = None,
+        folder: Path | str | None = None,
         record_every: int | None = None,
         save_every: int | None = None,
     ) -> None:
         self.fabric, self.model, self.optimizers, self.batches, self.plan = fabric, model, optimizers, batches, plan
         self.observer = observer if fabric.is_global_zero else None
-        self.checkpoint_path = None if folder is None else folder / checkpoint.FILE_NAME
-        self.history_path = None if folder is None else folder / FILE_NAME
+        self.checkpoint_path = None if folder is None else Path(folder) / checkpoint.FILE_NAME
+        self.history_path = None if folder is None else Path(folder) / FILE_NAME
         self.record_every = record_every or max(1, batches.total_steps // 1000)
         self.save_every = save_every or batches.steps_per_epoch
         self.progress = Progress(batches.total_steps, batches.steps_per_epoch, batches.batch_size)
@@ -126,7 +126,21 @@ class Logbook:
 
     # ---- start and resume
 
-    def start(self) -> None:
+    def open(self, resume: bool) -> None:
+        """Go on from the checkpoint if that is asked for and there is one; otherwise begin a new run.
+
+        Raises:
+            ValueError: there is no folder to resume from.
+            CourseError: the checkpoint is damaged or belongs to another plan, or its history is gone.
+        """
+        if resume and self.checkpoint_path is None:
+            raise ValueError("folder must be given to resume a run; got None.")
+        if resume and self.checkpoint_path.is_file():
+            self._resume()
+        else:
+            self._start()
+
+    def _start(self) -> None:
         """Begin a new run; an earlier one in the same folder is given up."""
         if self.checkpoint_path is not None and self.fabric.is_global_zero:
             self.checkpoint_path.unlink(missing_ok=True)
@@ -141,12 +155,8 @@ class Logbook:
         )
         self.history = History(self.history_path if self.fabric.is_global_zero else None, metadata)
 
-    def resume(self) -> None:
-        """Go on from the checkpoint; records that were made after it are dropped and will be made again.
-
-        Raises:
-            CourseError: the checkpoint is damaged or belongs to another plan, or its history is gone.
-        """
+    def _resume(self) -> None:
+        """Restore everything; records that were made after the checkpoint are dropped and will be made again."""
         state = checkpoint.load_checkpoint(self.checkpoint_path, self.model, self.optimizers)
         changes = [
             f"{name}: {state['plan'].get(name)!r} then, {value!r} now"

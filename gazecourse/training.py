@@ -138,10 +138,11 @@ def train(
     resume: bool = False,
     fabric: Fabric | None = None,
 ) -> History:
-    """Train ``model`` in place and return what was recorded; ``history.status`` says how the run ended.
+    """Train ``model`` in place, leave it in evaluation mode, and return what was recorded.
 
     The Stop button of the observer or one interrupt (Ctrl-C, Jupyter's ■) ends the run after the step at hand, with
-    a checkpoint. A second interrupt ends it at once, and the last checkpoint stays. ``resume=True`` goes on from it.
+    a checkpoint. A second interrupt ends it at once, and the last checkpoint stays. ``history.status`` tells which;
+    ``resume=True`` goes on from the checkpoint.
 
     Args:
         model: moved to the device, and to channels-last memory, which convolutions are fastest in.
@@ -165,6 +166,8 @@ def train(
     """
     optimizers = [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
     fabric = fabric or make_fabric(several_optimizers=len(optimizers) > 1)
+    _check_loss_scale(fabric, optimizers)
+    _remember_peak_rates(optimizers)
     batches = Batches(
         data,
         settings.batch_size,
@@ -175,7 +178,18 @@ def train(
         processes=fabric.world_size,
     )
     wrapped, *stepping = fabric.setup(model.to(memory_format=torch.channels_last), *optimizers)
-    log = _open_logbook(fabric, model, optimizers, batches, settings, schedule, observer, folder, resume)
+    log = Logbook(
+        fabric,
+        model,
+        optimizers,
+        batches,
+        plan=_plan(settings, schedule, data),
+        observer=observer,
+        folder=folder,
+        record_every=settings.record_every,
+        save_every=settings.save_every,
+    )
+    log.open(resume)
     loader = batches.loader(log.step, settings.workers)
 
     with log.recorded():
@@ -209,6 +223,7 @@ def train(
             for optimizer in stepping:
                 optimizer.step()
             log.record_step(values)
+    model.eval()
     return log.history
 
 
@@ -239,42 +254,22 @@ def _gpu_precision(several_optimizers: bool) -> str:
     return "32-true" if several_optimizers else "16-mixed"
 
 
-def _open_logbook(
-    fabric: Fabric,
-    model: nn.Module,
-    optimizers: list[Optimizer],
-    batches: Batches,
-    settings: Settings,
-    schedule: Schedule,
-    observer: Observer | None,
-    folder: Path | str | None,
-    resume: bool,
-) -> Logbook:
-    """Check what cannot be checked earlier, remember the peak learning rates, and start or resume the run."""
-    if resume and folder is None:
-        raise ValueError("folder must be given to resume a run; got None.")
+def _check_loss_scale(fabric: Fabric, optimizers: list[Optimizer]) -> None:
     if len(optimizers) > 1 and fabric.strategy.precision.state_dict():
         raise ValueError("fabric scales the loss (16-mixed), which serves one optimizer only; use bf16-mixed.")
+
+
+def _remember_peak_rates(optimizers: list[Optimizer]) -> None:
+    """As PyTorch's schedulers do: a group keeps the learning rate that it was made with."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
+
+
+def _plan(settings: Settings, schedule: Schedule, data: Dataset) -> dict:
+    """What a resumed run must share with the one it continues."""
     must_agree = {name: value for name, value in asdict(settings).items() if name not in ("workers", "save_every")}
-    log = Logbook(
-        fabric,
-        model,
-        optimizers,
-        batches,
-        plan={**must_agree, "schedule": repr(schedule), "samples": len(batches.data)},
-        observer=observer,
-        folder=None if folder is None else Path(folder),
-        record_every=settings.record_every,
-        save_every=settings.save_every,
-    )
-    if resume and log.checkpoint_path.is_file():
-        log.resume()
-    else:
-        log.start()
-    return log
+    return {**must_agree, "schedule": repr(schedule), "samples": len(data)}
 
 
 @torch.no_grad()

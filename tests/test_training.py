@@ -101,6 +101,7 @@ def test_training_lowers_the_error_on_the_task():
     model, history = run(data=data, settings=Settings(epochs=20, batch_size=8))
     after = (predict(model, data, lambda m, b: m(b.float_image())) - data.gaze).abs().mean()
     assert history.status == "finished"
+    assert not model.training
     assert after < 0.4 * before
 
 
@@ -226,22 +227,23 @@ def test_resumed_run_repeats_the_run_without_a_stop(tmp_path, stop_at):
 
 
 def test_steps_after_the_last_checkpoint_are_done_again_after_a_crash(tmp_path):
-    def crash_at_12(model, batch):
-        crash_at_12.calls += 1
-        if crash_at_12.calls == 13:
+    def crash_in_step_14(model, batch):
+        crash_in_step_14.calls += 1
+        if crash_in_step_14.calls == 15:
             raise RuntimeError("power cut")
         return l1(model, batch)
 
-    crash_at_12.calls = 0
+    crash_in_step_14.calls = 0
     settings = Settings(epochs=3, batch_size=8, seed=5, save_every=4)
     with pytest.raises(RuntimeError, match="power cut"):
-        run(tmp_path / "run", settings=settings, losses=crash_at_12)
-    crashed = History.load(tmp_path / "run" / "history.jsonl")
-    assert crashed.status == "failed"
-    assert crashed.curve("loss")[0].max() == 12
-    (tmp_path / "run" / "history.jsonl").write_bytes((tmp_path / "run" / "history.jsonl").read_bytes()[:-5])
+        run(tmp_path, settings=settings, losses=crash_in_step_14)
+    file = tmp_path / "history.jsonl"
+    assert History.load(file).status == "failed"
+    assert History.load(file).curve("loss")[0].max() == 14
+    assert load_checkpoint(tmp_path / "checkpoint.safetensors", network())["step"] == 12
+    file.write_bytes(file.read_bytes()[:-5])
     with pytest.warns(UserWarning, match="half-written"):
-        _, resumed = run(tmp_path / "run", settings=settings, resume=True)
+        _, resumed = run(tmp_path, settings=settings, resume=True)
     assert facts(resumed) == facts(run(settings=settings)[1])
 
 
@@ -454,6 +456,11 @@ def test_disk_that_fills_up_while_saving_leaves_the_old_checkpoint(tmp_path):
 
 
 # ---- batches
+
+
+def test_seed_decides_the_order_of_the_data():
+    orders = [Batches(range(40), 8, seed=seed).indices(0).tolist() for seed in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
 
 
 def test_epochs_are_different_permutations_without_repeats():
