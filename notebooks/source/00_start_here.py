@@ -18,11 +18,15 @@
 # %%
 import torch
 from IPython.display import Markdown, display
-from torch import Tensor
+from torch import Tensor, nn
 
 from gazecourse import course, diagrams, doctor, plotting
 from gazecourse.exercises.start import check
-from gazecourse.profiles import pick, profile
+from gazecourse.faces.dataset import FaceDataset
+from gazecourse.metrics import gaze_error
+from gazecourse.profiles import profile
+from gazecourse.training import Settings, train
+from gazecourse.widgets.live_curve import LiveCurve
 
 plotting.use_style()
 
@@ -38,7 +42,38 @@ ready = doctor.report()
 assert ready, "The doctor found something to put right: see the lines with → above."
 
 # %% [markdown]
-# ## 2 · Four systems in one picture
+# ## 2 · Where are they looking?
+# These people do not exist. The course renders them, from a 3D head with eyes that rotate, in four kinds of places:
+#
+# - **studio**: sharp pictures, every pose of the head (as ETH-XGaze),
+# - **wild**: far away, small and blurred, people who also turn away (as Gaze360),
+# - **laptop**: everyday rooms, a webcam, eyes on a screen (as MPIIFaceGaze),
+# - **lab**: one fixed camera and light (as EyeDiap).
+#
+# Eight pictures from each. Where does each of these people look?
+
+# %%
+faces = {name: FaceDataset(name, "test") for name in ("studio", "wild", "laptop", "lab")}
+some = slice(40, 48)
+images = torch.cat([data.images[some] for data in faces.values()])
+titles = [title for name in faces for title in (name, *[""] * 7)]
+plotting.image_grid(images, titles, "Four rows of eight rendered faces: studio, wild, laptop and lab.")
+
+# %% [markdown]
+# And the answers. The renderer knows them to the last digit, as it knows the light, the glasses, the age and
+# everything else about each picture.
+
+# %%
+plotting.image_grid(
+    images,
+    titles,
+    "The same faces. An arrow from between the eyes shows where each person looks.",
+    gaze=torch.cat([data.gaze[some] for data in faces.values()]),
+    centers=torch.cat([data.landmarks[some, 36:48].mean(1) for data in faces.values()]),
+)
+
+# %% [markdown]
+# ## 3 · Four systems in one picture
 # Each column is one published system, from the face at the top to its answer at the bottom. The colored letters
 # say **which loss trains which part**, and that is most of what sets them apart.
 
@@ -62,7 +97,7 @@ plotting.show(diagrams.four_systems(), diagrams.FOUR_SYSTEMS_ALT)
 # blur of every image, and can change one of them at a time.
 
 # %% [markdown]
-# ## 3 · An exercise
+# ## 4 · An exercise
 # Exercises look like the one below. The dots say how hard it is (●○○ to ●●●), the minutes what it should take.
 # You replace `raise NotImplementedError`; the cell that follows checks your answer at once.
 #
@@ -110,17 +145,49 @@ plotting.show(
 )
 
 # %% [markdown]
-# ## 4 · Two profiles
-# Every notebook runs in one of two sizes. **quick** is the default: two CPU cores, every notebook in under four
-# minutes. **full** is for a GPU and the papers' sizes. The profile changes numbers, never the code that you read.
-# Set the environment variable `GAZECOURSE_PROFILE=full` before you start JupyterLab to change it.
+# ## 5 · Watch a run
+# Everything that trains in this course is drawn while it trains. Here is the smallest gaze estimator there is: six
+# numbers that turn the direction of the *head* into a guess of the gaze. It never sees an eye.
+#
+# Press **Stop** (or ■ in the toolbar) whenever you have seen enough: a run ends after the step at hand and keeps
+# what it has. Controls like these work while a cell is busy. They are not saved with the notebook; what stays is an
+# ordinary picture of the last state.
+#
+# The dashed line is the one to know: the error of taking the head's direction *as* the gaze. A network learns the
+# head first and can stay there. In every gaze curve of this course the line shows whether it has seen the eyes.
+
+# %% tags=["nbval-ignore-output"]
+studio = {"train": FaceDataset("studio", "train"), "test": faces["studio"]}
+prior = gaze_error(studio["test"].head, studio["test"].gaze)
+
+torch.manual_seed(0)
+model = nn.Linear(2, 2)
+history = train(
+    model,
+    lambda model, batch: {"loss": (model(batch.head) - batch.gaze).abs().mean()},
+    studio["train"],
+    torch.optim.Adam(model.parameters(), lr=0.02),
+    Settings(epochs=12, batch_size=100),
+    evaluate=lambda model: {"unseen people": gaze_error(model(studio["test"].head), studio["test"].gaze)},
+    observer=LiveCurve("head → gaze", references={"head pose taken as gaze": prior}),
+)
 
 # %%
-print(f"profile: {profile()}")
-print(f"people to train on, for example: {pick(quick=40, full=400)}")
+_, errors = history.curve("unseen people")
+assert abs(errors[-1] - prior) < 2.0, "six numbers and a head should end up near the line"
+print("From the head alone, the error ends within 2° of the line. The rest is in the eyes.")
 
 # %% [markdown]
-# ## 5 · The course map
+# What you see is the **quick** profile: two CPU cores, every notebook in under four minutes. **full** is for a GPU
+# and the papers' sizes: more people, larger images, longer runs. The profile changes numbers, never the code that
+# you read. To change it, set the environment variable `GAZECOURSE_PROFILE=full` before you start JupyterLab.
+
+# %%
+people = len(studio["train"].people)
+print(f"profile {profile()}: {len(studio['train'])} images of {people} people to train on, in each domain")
+
+# %% [markdown]
+# ## 6 · The course map
 # Titles with a link are here.
 
 # %%
@@ -131,7 +198,7 @@ display(Markdown(course.course_map()))
 # that print shapes, exercises, an experiment that you watch while it trains, a table with intervals, and last which
 # of the paper's claims held here and which did not.
 #
-# ## 6 · Where things are
+# ## 7 · Where things are
 #
 # | in the picture above | in the code |
 # |:--|:--|
