@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 
 from gazecourse.faces.attributes import Factors
+from gazecourse.faces.beard import Beard
 from gazecourse.faces.clothes import Clothes
+from gazecourse.faces.fringe import Fringe
 from gazecourse.faces.glasses import Glasses
-from gazecourse.faces.hair import Beard, Hair
+from gazecourse.faces.hair import Hair
 from gazecourse.faces.hats import Hats
 from gazecourse.faces.head import HeadGeometry, HeadModel
 from gazecourse.faces.occluders import Occluders
@@ -29,7 +31,7 @@ class Accessories:
         if not isinstance(model, HeadModel):
             raise TypeError(f"model must be a HeadModel; got {describe(model)}.")
         self._vertices = model.mean.shape[0]
-        self._hair, self._beard = Hair(model), Beard(model)
+        self._hair, self._fringe, self._beard = Hair(model), Fringe(model), Beard(model)
         self._glasses, self._hats = Glasses(model), Hats(model)
         self._occluders, self._clothes = Occluders(model), Clothes(model)
         self.covered = self._clothes.covered
@@ -47,11 +49,13 @@ class Accessories:
         """
         if not isinstance(factors, Factors):
             raise TypeError(f"factors must be Factors; got {describe(factors)}.")
+        if not isinstance(geometry, HeadGeometry):
+            raise TypeError(f"geometry must be a HeadGeometry; got {describe(geometry)}.")
         check_array("geometry.points", geometry.points, [len(factors), self._vertices, 3])
         hair = hair_color(factors)
         parts = [
-            self._hair.shell_part(geometry, factors, hair),
-            self._hair.fringe_part(geometry, factors, hair),
+            self._hair.part(geometry, factors, hair),
+            self._fringe.part(geometry, factors, hair),
             self._beard.part(geometry, factors, hair),
             *self._hats.parts(geometry, factors),
             *self._clothes.parts(geometry, factors),

@@ -27,7 +27,7 @@ COLUMNS = {"cap": 40, "beanie": 72, "helmet": 40}
 ROWS = 9
 PROFILES = {
     "cap": ((0.0, 16.0), (0.45, 15.0), (0.8, 9.0), (1.0, 6.5)),
-    "beanie": ((0.0, 24.0), (0.3, 19.0), (0.62, 9.0), (0.7, 8.0), (0.74, 11.5), (0.97, 10.5), (1.0, 8.0)),
+    "beanie": ((0.0, 24.0), (0.3, 19.0), (0.62, 9.0), (0.7, 8.0), (0.74, 11.5), (0.97, 10.5), (1.0, 9.0)),
     "helmet": ((0.0, 30.0), (0.6, 28.0), (0.95, 22.0), (1.0, 21.0)),
 }
 """Distance in mm from the skin, by share of the way from the crown to the rim."""
@@ -50,10 +50,8 @@ class Dome:
         share = torch.linspace(0, 1, ROWS, device=model.mean.device).unsqueeze(1)
         origin, self.outward = meridian_rays(self.azimuth.expand(ROWS, -1).reshape(-1), (share * descent).reshape(-1))
         anchors = cast(model.mean, skin, origin, self.outward, farthest=True)
-        last = slice((ROWS - 1) * columns, None)
-        self.anchors = Anchors(
-            torch.cat([anchors.corners, anchors.corners[last]]), torch.cat([anchors.weights, anchors.weights[last]])
-        )
+        last = slice(-columns, None)
+        self.anchors = Anchors.concatenate(anchors, anchors.rows(last))
         self.outward = torch.cat([self.outward, self.outward[last]])
         self.columns = columns
         distance = interpolate_knots(PROFILES[kind], share.expand(-1, columns))
@@ -84,7 +82,7 @@ class Hats:
         share = torch.linspace(0, 1, VISOR_ROWS, device=device).unsqueeze(1)
         reach = 62.0 * (1 - angle.abs().clamp(max=1) ** 2.6)
         self.visor_forward = share * reach
-        self.visor_drop = share * (reach * 0.26 + 9.0 * angle**2)
+        self.visor_drop = share * reach * (0.26 + 0.15 * angle**2)
         self.visor_spread = 1 + 0.10 * share * (1 - angle**2)
         columns = len(self.sewn)
         top = grid_triangles(VISOR_ROWS, columns, flip=True)
@@ -97,7 +95,7 @@ class Hats:
         beanie, cap, helmet = (self.domes[k] for k in ("beanie", "cap", "helmet"))
         rib = 1 - 2 * (torch.arange(beanie.columns, device=beanie.azimuth.device) % 2)
         self.ribs = 0.35 * rib.expand(ROWS + 1, -1)
-        self.rib_shade = (0.86 + 0.22 * rib).expand(ROWS + 1, -1)
+        self.rib_shade = (0.78 + 0.22 * rib).expand(ROWS + 1, -1)
         seam = (cap.azimuth.abs() % 60.0) < 1e-3
         self.seam_shade = 1 - 0.25 * seam.float().expand(ROWS + 1, -1)
         rows = torch.linspace(0, 1, ROWS + 1, device=helmet.azimuth.device).unsqueeze(1)

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from gazecourse.faces.noise import uniform
+from gazecourse.validation import check_array
+
 SKULL_CENTER = (0.0, -40.0, 85.0)
 """Inside the mean head; meridians start above it and run down around the vertical axis through it."""
 DEGREES_PER_MM = 0.75
 """Below the skull's center, meridians run straight down; there a millimeter counts as this many degrees of descent."""
 RAYS_AT_ONCE = 256
+EDGE_TOLERANCE = 1e-4
+"""Rays may miss a triangle by this share of its size, so that none slips through an edge."""
 
 
 @dataclass
@@ -53,6 +58,15 @@ class Anchors:
         out.addcmul_(points.index_select(1, self.corners[:, 1]), self.weights[:, 1:2])
         return out.addcmul_(points.index_select(1, self.corners[:, 2]), self.weights[:, 2:3])
 
+    def rows(self, which: slice) -> Anchors:
+        """Some of the anchors."""
+        return Anchors(self.corners[which], self.weights[which])
+
+    @staticmethod
+    def concatenate(*pieces: Anchors) -> Anchors:
+        """The anchors of all ``pieces``, one after another."""
+        return Anchors(torch.cat([p.corners for p in pieces]), torch.cat([p.weights for p in pieces]))
+
 
 def _moments(origin: Tensor, direction: Tensor) -> Tensor:
     """Plücker coordinates [..., 6] of lines."""
@@ -62,39 +76,50 @@ def _moments(origin: Tensor, direction: Tensor) -> Tensor:
 def cast(points: Tensor, triangles: Tensor, origins: Tensor, directions: Tensor, *, farthest: bool = False) -> Anchors:
     """Where rays from inside leave a surface.
 
-    A line passes through a triangle if it passes all three edges on the same side, which Plücker coordinates tell
-    by the sign of one inner product per edge; those products are also the barycentric weights.
+    A line leaves through a triangle if it passes all three edges on the same side, which Plücker coordinates tell by
+    the sign of one inner product per edge; those products are also the barycentric weights.
 
     Args:
         points: [V, 3]. triangles: [F, 3], counter-clockwise seen from outside.
         origins, directions: [N, 3].
         farthest: take the last exit of each ray instead of the first.
     Raises:
-        ValueError: a ray never leaves the surface.
+        TypeError, ValueError: wrong shape or dtype, NaN, or a ray that never leaves the surface.
     """
+    check_array("points", points, ["V", 3])
+    check_array("triangles", triangles, ["F", 3], floating=False)
+    check_array("origins", origins, ["N", 3])
+    check_array("directions", directions, [len(origins), 3])
     corners = points[triangles]
-    normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     opposite = [_moments(corners[:, k - 2], corners[:, k - 1] - corners[:, k - 2]) for k in range(3)]
-    found, weights = [], []
-    for start in range(0, len(origins), RAYS_AT_ONCE):
-        origin, direction = origins[start : start + RAYS_AT_ONCE], directions[start : start + RAYS_AT_ONCE]
-        ray = _moments(origin, direction).roll(3, dims=1)
-        sides = torch.stack([ray @ edge.T for edge in opposite], dim=-1)
-        share = sides / sides.sum(-1, keepdim=True)
-        along = direction @ normal.T
-        depth = ((corners[:, 0] * normal).sum(1) - origin @ normal.T) / along
-        hit = (along > 0) & (share >= -1e-4).all(-1) & (depth > 0)
-        empty = -math.inf if farthest else math.inf
-        depth = torch.where(hit, depth, empty)
-        best = depth.argmax(1) if farthest else depth.argmin(1)
-        rows = torch.arange(len(origin), device=points.device)
-        if not bool(hit[rows, best].all()):
-            lost = int((~hit[rows, best]).nonzero()[0])
-            raise ValueError(f"the ray from {origin[lost].tolist()} to {direction[lost].tolist()} leaves no surface.")
-        found.append(triangles[best])
-        chosen = share[rows, best].clamp(min=0)
-        weights.append(chosen / chosen.sum(1, keepdim=True))
-    return Anchors(torch.cat(found), torch.cat(weights))
+    rays = _moments(origins, directions).roll(3, dims=1)
+    pieces = [_exits(rays[start : start + RAYS_AT_ONCE], opposite) for start in range(0, len(rays), RAYS_AT_ONCE)]
+    ray = torch.cat([piece[0] + RAYS_AT_ONCE * number for number, piece in enumerate(pieces)])
+    face = torch.cat([piece[1] for piece in pieces])
+    weights = torch.cat([piece[2] for piece in pieces])
+    hit = (corners[face] * weights.unsqueeze(-1)).sum(1)
+    depth = ((hit - origins[ray]) * directions[ray]).sum(1)
+    ahead = depth > 0
+    empty = -math.inf if farthest else math.inf
+    best = torch.full((len(origins),), empty, device=points.device)
+    best = best.scatter_reduce(0, ray[ahead], depth[ahead], reduce="amax" if farthest else "amin")
+    chosen = (ahead & (depth == best[ray])).nonzero().squeeze(1)
+    if bool(best.isinf().any()):
+        lost = int(best.isinf().nonzero()[0])
+        raise ValueError(f"the ray from {origins[lost].tolist()} to {directions[lost].tolist()} leaves no surface.")
+    # Of two triangles that share the edge a ray runs through, either will do.
+    row = torch.empty(len(origins), dtype=torch.long, device=points.device).index_copy_(0, ray[chosen], chosen)
+    return Anchors(triangles[face[row]], weights[row])
+
+
+def _exits(rays: Tensor, opposite: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ray, triangle and barycentric weights [H, 3] of every place where lines go out through triangles."""
+    sides = [rays @ edge.T for edge in opposite]
+    total = sides[0] + sides[1] + sides[2]
+    lowest = torch.minimum(torch.minimum(sides[0], sides[1]), sides[2])
+    ray, face = ((lowest >= -EDGE_TOLERANCE * total) & (total > 0)).nonzero().unbind(1)
+    weights = torch.stack([side[ray, face] for side in sides], dim=1).clamp(min=0)
+    return ray, face, weights / weights.sum(1, keepdim=True)
 
 
 def meridian_rays(azimuth: Tensor, descent: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,7 +207,19 @@ def tube_triangles(rings: int, sides: int, *, capped: bool = True) -> Tensor:
     return torch.cat([triangles, fan, fan.flip(1) + (rings - 1) * sides])
 
 
-def smoothstep(value: Tensor, low: float, high: float) -> Tensor:
+def plane_waves(place: Tensor, seed: Tensor, *, count: int, length: float, stream: int) -> Tensor:
+    """Smooth noise [B, N] of mean 0 and about unit size: plane waves in random directions.
+
+    Args:
+        place: [N, 3] in mm. seed: [B] int64. count: waves. length: of each wave in mm. stream: as in ``uniform``.
+    """
+    draw = uniform(seed, 4 * count, stream).view(-1, count, 4)
+    direction = normalize(draw[..., :3] - 0.5, dim=-1) * (2 * math.pi / length)
+    phase = place @ direction.transpose(1, 2) + 2 * math.pi * draw[..., 3].unsqueeze(1)
+    return phase.sin().sum(-1) * (2.0 / count) ** 0.5
+
+
+def smoothstep(value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
     """0 below ``low``, 1 above ``high`` (or the reverse if low > high), smooth in between."""
     t = ((value - low) / (high - low)).clamp(0, 1)
     return t * t * (3 - 2 * t)
