@@ -16,7 +16,7 @@ from gazecourse.faces.attributes import BEARDS, GLASSES, HAIR_COLORS, HAIR_STYLE
 from gazecourse.faces.domains import DOMAINS, LAB, LAPTOP, STUDIO, WILD, Domain
 from gazecourse.faces.draws import Draws, name_seeds, weights
 from gazecourse.faces.head import identity_names
-from gazecourse.faces.people import sample_people
+from gazecourse.faces.people import ASYMMETRY_SPREAD, SHAPE_SPREAD, sample_people
 from gazecourse.faces.statistics import PUBLISHED, label_statistics
 from gazecourse.normalization import normalize
 
@@ -126,8 +126,8 @@ def test_shapes_are_spread_as_documented_and_never_beyond_the_artists_extremes(c
     shape = crowd.looks["identity"]
     uneven = torch.tensor([name.startswith("asym") for name in identity_names()])
     assert uneven.any()
-    assert shape[:, ~uneven].std().item() == pytest.approx(0.35, abs=0.01)
-    assert shape[:, uneven].std().item() == pytest.approx(0.15, abs=0.005)
+    assert shape[:, ~uneven].std().item() == pytest.approx(SHAPE_SPREAD, rel=0.03)
+    assert shape[:, uneven].std().item() == pytest.approx(ASYMMETRY_SPREAD, rel=0.03)
     assert shape.abs().max() <= 1
     correlation = torch.corrcoef(shape.T) - torch.eye(shape.shape[1])
     assert correlation.abs().max() < 0.1
@@ -197,6 +197,20 @@ def test_eyes_stay_within_what_eyes_can_do_and_still_move(domain):
     assert eyes[:, 0].max() < 30.01
     assert eyes[:, 0].min() > -35.01
     assert (eyes.std(0) > 4).all()
+
+
+@each_domain
+def test_the_head_turns_as_far_as_the_eyes_cannot(domain, monkeypatch):
+    before = draw(domain)
+    monkeypatch.setattr(scenes, "EYE_YAW_LIMIT", math.radians(6.0))
+    monkeypatch.setattr(scenes, "EYE_PITCH_LIMITS", (math.radians(-5.0), math.radians(4.0)))
+    stiff = draw(domain)
+    eyes = eye_in_head(stiff)
+    assert eyes[:, 1].abs().max() == pytest.approx(6.0, abs=0.01)
+    assert eyes[:, 0].max() == pytest.approx(4.0, abs=0.01)
+    assert eyes[:, 0].min() == pytest.approx(-5.0, abs=0.01)
+    if domain is LAPTOP:
+        torch.testing.assert_close(stiff.screen, before.screen)
 
 
 @each_domain
@@ -370,6 +384,19 @@ def test_faces_are_exposed_so_that_they_can_be_seen(domain):
     assert shown.log().std() < 0.36
 
 
+@pytest.mark.parametrize(
+    ("domain", "lamp", "pitch", "yaw"), [(LAB, 0, (58, 62), (30, 36)), (STUDIO, 2, (48, 54), (-4, 4))], ids=str
+)
+def test_lamps_hang_where_the_room_has_them_whatever_the_camera_does(domain, lamp, pitch, yaw):
+    factors, scene = draw(domain), domain.scene(range(600), people=60, seed=0, split="train")
+    lit = factors.light_color[:, lamp, 1] > 0
+    to_room = (factors.normalization.double() @ scene.room).mT
+    direction = (to_room @ factors.light_direction[:, lamp].double().unsqueeze(-1)).squeeze(-1)[lit]
+    degrees = torch.rad2deg(vector_to_pitchyaw(direction))
+    for column, (low, high) in ((0, pitch), (1, yaw)):
+        assert low - 0.1 < degrees[:, column].min() < (low + high) / 2 < degrees[:, column].max() < high + 0.1
+
+
 def test_the_studio_has_sixteen_lights_and_the_dark_one_is_dark():
     assert len({kind.name for kind in lighting.STUDIO_LIGHT}) == 16
     light = lighting.sample_light(lighting.STUDIO_LIGHT, Draws([str(i) for i in range(4000)], 64))
@@ -430,6 +457,23 @@ def test_draws_take_uniform_and_independent_numbers():
     assert draws.chance(0.2).double().mean().item() == pytest.approx(0.2, abs=0.01)
     spread = torch.rad2deg(draws.angles(5.0, 10.0).std(0))
     torch.testing.assert_close(spread, torch.tensor([5.0, 10.0]).double(), rtol=0.03, atol=0)
+
+
+def test_what_is_drawn_for_one_purpose_says_nothing_about_another():
+    factors = draw(STUDIO, range(3000), people=300)
+    columns = torch.stack(
+        [
+            factors.camera[:, 0, 2],
+            factors.exposure.log(),
+            factors.noise,
+            factors.occluder_place[:, 0],
+            factors.screen[:, 0],
+            factors.background_color[:, 0],
+        ]
+    ).double()
+    correlation = torch.corrcoef(columns) - torch.eye(6)
+    correlation[1, 2] = correlation[2, 1] = 0  # a longer exposure has more noise
+    assert correlation.abs().max() < 0.08
 
 
 def test_choice_takes_weights_per_row():
