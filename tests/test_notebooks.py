@@ -11,7 +11,7 @@ from types import ModuleType
 import nbformat
 import pytest
 
-from gazecourse import notebooks
+from gazecourse import course, notebooks
 from gazecourse.exercises import Checks
 from gazecourse.notebooks import Cell, SourceError, read_source
 
@@ -201,6 +201,14 @@ def mean_angle(angles):
 mean_angle = check.mean_angle(mean_angle)
 """
 
+MORE = """
+# %%
+from gazecourse.profiles import profile; print(profile())
+
+# %%
+import ipywidgets; ipywidgets.IntSlider(description="size")
+"""
+
 
 def _source(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "source" / "42_example.py"
@@ -259,15 +267,22 @@ def generated(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder))
         patch.setenv("GAZECOURSE_PROFILE", "full")
-        source = _source(folder, GOOD + "\n# %%\nfrom gazecourse.profiles import profile; print(profile())\n")
+        source = _source(folder, GOOD + MORE)
         return source, notebooks.generate(source, solved=False)
 
 
 def test_generated_notebook_holds_the_outputs(generated):
     _, path = generated
-    checked, profile = (cell.outputs[0].text for cell in nbformat.read(path, 4).cells[-2:])
-    assert "○ mean_angle: not started. Hint 1 of 3" in checked
-    assert profile == "quick\n"
+    checked, profile, _ = (cell.outputs[0] for cell in nbformat.read(path, 4).cells[-3:])
+    assert "○ mean_angle: not started. Hint 1 of 3" in checked.text
+    assert profile.text == "quick\n"
+
+
+def test_generated_notebook_holds_no_trace_of_a_dead_widget(generated):
+    _, path = generated
+    notebook = nbformat.read(path, 4)
+    assert notebook.cells[-1].outputs[0].data == {"text/plain": "IntSlider(value=0, description='size')"}
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "gazecourse"}
 
 
 def test_generating_twice_gives_the_same_bytes(generated):
@@ -356,3 +371,29 @@ def test_command_refuses_an_unknown_number(capsys):
     with pytest.raises(SystemExit):
         notebooks.main(["77"])
     assert "there is no notebook 77" in capsys.readouterr().err
+
+
+# --- the course map -----------------------------------------------------------------------------
+
+
+def test_every_notebook_has_its_place_in_the_plan():
+    assert [chapter.number for chapter in course.CHAPTERS] == [f"{number:02d}" for number in range(12)]
+    assert course.available() <= {chapter.stem for chapter in course.CHAPTERS}
+
+
+@every_source
+def test_course_map_states_the_time_of_the_exercises(source):
+    (chapter,) = [chapter for chapter in course.CHAPTERS if chapter.stem == source.stem]
+    registered = _check_module(source).check.exercises.values()
+    assert course.minutes_to_solve(chapter) == sum(exercise.minutes for exercise in registered)
+
+
+def test_course_map_links_what_is_here_and_calls_the_rest_planned(tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "01_gaze_geometry.py").write_text("# (●○○ · 5 min) and (●●● · 20 min)", encoding="utf-8")
+    table = course.course_map()
+    assert "| 01 | **[Gaze geometry](01_gaze_geometry.ipynb)** |" in table
+    assert "| 02 | Synthetic faces *(planned)* |" in table
+    assert "| 45 min | 25 min |" in table
+    assert "1 of 12 notebooks, about 1.2 of" in table
