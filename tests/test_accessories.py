@@ -203,6 +203,15 @@ def test_a_face_wears_the_same_alone_and_in_a_batch(accessories, model, factors)
             torch.testing.assert_close(part.color[0], batch[name].color[face], msg=name)
 
 
+def test_every_tensor_is_made_where_the_heads_are(accessories, model, factors) -> None:
+    """Were a tensor made on the default device instead, here one without data, mixing the two would fail."""
+    worn = everything(factors)
+    geometry = neutral(model, worn)
+    with torch.device("meta"):
+        parts = accessories.parts(geometry, worn)
+    assert {part.points.device.type for part in parts} == {"cpu"}
+
+
 def test_wrong_arguments_are_named(accessories, model, factors) -> None:
     geometry = neutral(model, factors)
     with pytest.raises(TypeError, match="model must be a HeadModel; got str"):
@@ -259,6 +268,14 @@ def test_hats_press_hair_flat_and_enclose_it(accessories, model, factors) -> Non
             shell = cast(dome, parts[hat].triangles, center.expand_as(strand), strand, farthest=True)
             assert (shell.on(dome[None])[0] - center).norm(dim=1).sub(strand.norm(dim=1)).min() > 0.4, hat
     assert PRESSED < 4.0
+
+
+def test_a_visor_juts_out_over_the_brows(accessories, model, factors) -> None:
+    wearing = factors.replace(hat=HATS.index("cap"))
+    brows = neutral(model, wearing).landmarks[:, 17:27]
+    visor = parts_of(accessories, model, wearing)["visor"].points
+    assert (visor[..., 2].amin(1) < brows[..., 2].amin(1) - 35.0).all()
+    assert (visor[..., 1].amax(1) < brows[..., 1].amax(1)).all()
 
 
 def test_neither_hair_nor_hat_hides_the_eyes(accessories, model, factors) -> None:

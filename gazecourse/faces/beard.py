@@ -14,6 +14,8 @@ SUNK = 0.9
 """Where no beard grows, the shell lies this far in mm below the skin."""
 SHORT, LONGER, LONGEST = 2.6, 2.0, 7.0
 """Length in mm everywhere; how much is added at the chin; how much more a full beard may have there."""
+BRISTLE = 3.5
+"""Beard hair is shorter than hair on the head: its strands are drawn this much shorter."""
 LAYER = 57.0
 
 
@@ -58,7 +60,7 @@ class Beard:
         self.place = model.mean.index_select(0, self.rows)
         self.outward = vertex_normals(model.mean.unsqueeze(0), skin)[0].index_select(0, self.rows)
         self.is_chin = smoothstep(self.place[:, 1], 45.0, 82.0)
-        strand = torch.stack([self.place[:, 0] + 0.5 * self.place[:, 2], self.place[:, 1]], dim=1)
+        strand = torch.stack([self.place[:, 0] + 0.5 * self.place[:, 2], BRISTLE * self.place[:, 1]], dim=1)
         self.strand = torch.cat([strand, torch.full_like(strand[:, :1], LAYER)], dim=1)
 
     def part(self, geometry: HeadGeometry, factors: Factors, color: Tensor) -> Part:
