@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gazecourse.angles import pitchyaw_to_vector, rotation_to_pitchyaw, vector_to_pitchyaw
 from gazecourse.faces import domains, lighting, scenes
-from gazecourse.faces.attributes import BEARDS, GLASSES, HAIR_COLORS, HAIR_STYLES, HATS, OCCLUDERS, Factors
+from gazecourse.faces.attributes import BEARDS, GLASSES, HAIR_COLORS, HAIR_STYLES, HATS, OCCLUDERS, Factors, main_light
 from gazecourse.faces.domains import DOMAINS, LAB, LAPTOP, STUDIO, WILD, Domain
 from gazecourse.faces.draws import Draws, name_seeds, weights
 from gazecourse.faces.head import identity_names
@@ -415,6 +415,15 @@ def test_the_laptops_screen_shines_on_the_face_from_below_the_camera():
     screen = light.direction[:, 0]
     assert (screen[:, 1] > 0).all()
     assert (screen[:, 2] < -0.8).all()
+
+
+@pytest.mark.parametrize("domain", [STUDIO, WILD, LAPTOP], ids=str)
+def test_light_comes_from_either_side_equally_often(domain):
+    factors = draw(domain, range(3000), people=300)
+    side = main_light(factors)[:, 0]
+    left, right = (side < -0.35).double().mean(), (side > 0.35).double().mean()
+    assert left > 0.1
+    assert abs(left - right) < 0.05
 
 
 def test_sunglasses_are_worn_outdoors():

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -123,10 +123,10 @@ class Domain:
     mirrors: str
     description: str
     number: int
-    place: Callable[[Draws, Draws], Scene]
-    lights: tuple[LightKind, ...]
-    camera: Camera
-    habits: Habits
+    place: Callable[[Draws, Draws], Scene] = field(repr=False)
+    lights: tuple[LightKind, ...] = field(repr=False)
+    camera: Camera = field(repr=False)
+    habits: Habits = field(repr=False)
 
     def __str__(self) -> str:
         return self.name

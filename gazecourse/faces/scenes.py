@@ -31,13 +31,13 @@ NECK_PITCH, NECK_YAW = math.radians(35.0), math.radians(60.0)
 WILD_HEAD_PITCH, WILD_HEAD_YAW = math.radians(40.0), math.radians(78.0)
 
 STUDIO_CAMERAS = (
-    (4, 0), (-16, -11), (-16, 11), (22, -12), (22, 12), (2, -24), (2, 24), (-24, -34), (-24, 34),
-    (32, -30), (32, 30), (8, -46), (8, 46), (-12, -60), (-12, 60), (34, -56), (34, 56), (44, 0),
+    (4, 0), (-14, -11), (-14, 11), (18, -12), (18, 12), (2, -24), (2, 24), (-20, -34), (-20, 34),
+    (26, -30), (26, 30), (8, -46), (8, 46), (-10, -60), (-10, 60), (28, -56), (28, 56), (38, 0),
 )  # fmt: skip
 """(pitch, yaw) in degrees of the 18 cameras as seen by the person: positive is up and to the person's right."""
 STUDIO_CAMERA_DISTANCE = 1100.0
 STUDIO_SCREEN_DISTANCE = 1000.0
-STUDIO_SCREEN = (1900.0, 1150.0)
+STUDIO_SCREEN = (1900.0, 1000.0)
 LAB_SCREEN = (531.0, 299.0)
 LAB_SCREEN_BEHIND = 80.0
 """The lab's camera stands this far in front of its screen."""
