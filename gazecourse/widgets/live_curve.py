@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Figures = Callable[[History], tuple["Figure", str]]
 
-DRAWING_SHARE = 0.025  # of a run's time, at most
+DRAWING_SHARE = 0.02  # of a run's time, at most
 STATUS_SECONDS = 0.5  # between two updates of the line with progress and speed
 _NOT_LOSSES = ("learning_rate", "images_per_second")
 _MOST_PICTURES = 10
@@ -39,7 +39,7 @@ _PLAIN_STATUS = {
 class LiveCurve:
     """Watches a run: ``train(..., observer=LiveCurve())``.
 
-    In a notebook: a picture that is drawn anew as often as 2.5 % of the time allow, and above it the progress, the
+    In a notebook: a picture that is drawn anew as often as 2 % of the time allow, and above it the progress, the
     time left, the speed, and a button that ends the run after the step at hand, with a checkpoint. The last picture
     stays in the saved notebook, with its description. Elsewhere: one printed line per evaluation.
 
