@@ -26,7 +26,12 @@ TILT = math.tan(math.radians(8.0))
 """Lenses lean: their lower edge is nearer to the cheeks."""
 WRAP = 0.0013
 """Frames curve around the face: mm to the back per mm² to the side."""
-CLEARANCE = 2.0
+USUAL_EYE = 28.9
+"""Half the distance in mm between the mean head's eyes; larger heads get larger lenses."""
+HALF_BRIDGE, BELOW_EYE = 8.0, 2.5
+"""In mm: lenses stay apart by twice the first, and their centers lie below the eyes by the second."""
+MARGIN, CLEARANCE = 3.0, 2.0
+"""The frame keeps this clearance in mm from all skin behind the lenses and this margin around them."""
 LENS_BULGE = 2.0
 STATIONS = ((-31.0, 14.0), (-31.0, 36.0), (-31.0, 58.0), (-31.0, 80.0), (-30.0, 90.0), (-12.0, 104.0))
 """Height and depth (y, z) in mm on the mean head of the points that a temple passes; the last lies behind the ear."""
@@ -87,10 +92,8 @@ class Glasses:
             ]
         )
         count = 1 + 2 * RIM_POINTS
-        # The outline runs clockwise seen from the front for the left lens' own x axis, so the front side is flipped.
-        self.lens_triangles = join((count, disc.flip(1)), (count, disc), (count, disc), (count, disc.flip(1))).to(
-            device
-        )
+        # Lenses are seen from both sides; each side has vertices of its own, or their normals would cancel out.
+        self.lens_triangles = join(*[(count, disc), (count, disc.flip(1))] * 2).to(device)
 
     def _fit(self, geometry: HeadGeometry, factors: Factors) -> _Frame:
         """Choose size and shape, center the lenses before the eyes, and move the frame off the face."""
@@ -100,17 +103,16 @@ class Glasses:
         shape = factors.glasses_shape.unsqueeze(1)
         eyes = geometry.eye_centers
         apart = (eyes[:, :1, 0] - eyes[:, 1:, 0]) / 2
-        scale = (apart / 28.9).clamp(0.9, 1.15)
+        scale = (apart / USUAL_EYE).clamp(0.9, 1.15)
         wide = (round_ + (square - round_) * shape) * scale
         high = (round_high + (square_high - round_high) * shape) * scale
-        middle = torch.maximum(apart, wide + 8.0)
-        height = eyes[..., 1].mean(1, keepdim=True) + 2.5
+        middle = torch.maximum(apart, wide + HALF_BRIDGE)
+        height = eyes[..., 1].mean(1, keepdim=True) + BELOW_EYE
         frame = _Frame((middle, height), (wide, high), 2.0 + 2.2 * shape, torch.zeros_like(wide))
         x, y, z = geometry.points.index_select(1, self.face).unbind(2)
-        below = ((x.abs() - middle) / (wide + 3)).abs() ** frame.power + (
-            (y - height) / (high + 3)
-        ).abs() ** frame.power
-        room = torch.where(below < 1, z - frame.depth(x, y), torch.full_like(z, 1e3)).amin(1, keepdim=True)
+        across, down = (x.abs() - middle) / (wide + MARGIN), (y - height) / (high + MARGIN)
+        behind = across.abs() ** frame.power + down.abs() ** frame.power < 1
+        room = torch.where(behind, z - frame.depth(x, y), torch.inf).amin(1, keepdim=True)
         rim = torch.tensor(RIM_DEPTH, device=device)[factors.glasses].unsqueeze(1)
         frame.front = room - CLEARANCE - rim
         return frame
