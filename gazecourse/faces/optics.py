@@ -252,15 +252,18 @@ def expose_sensor(light: Tensor, resolution: Tensor, noise: Tensor, seed: Tensor
     check_array("noise", noise, [batch], low=0.0, high=1.0)
     check_array("seed", seed, [batch], floating=False)
     sizes = [(_pixels(share, height), _pixels(share, width)) for share in resolution.tolist()]
-    groups = {size: [i for i, other in enumerate(sizes) if other == size] for size in dict.fromkeys(sizes)}
-    if groups.keys() == {(height, width)}:
-        return linear_to_srgb(tone_curve(add_noise(light, noise, seed)))
-    picture = torch.empty_like(light)
-    for size, members in groups.items():
-        rows = torch.tensor(members, device=light.device)
-        sensor = _shrink(light.index_select(0, rows), size)
-        noisy = add_noise(sensor, noise.index_select(0, rows), seed.index_select(0, rows))
-        picture.index_copy_(0, rows, _enlarge(linear_to_srgb(tone_curve(noisy)), (height, width)))
+    members = {size: [i for i, other in enumerate(sizes) if other == size] for size in dict.fromkeys(sizes)}
+    groups = [(size, torch.tensor(numbers, device=light.device)) for size, numbers in members.items()]
+    # Sensors with fewer pixels use the top left of a full-sized sheet, so that all can be developed together.
+    sheet = torch.zeros_like(light)
+    for (rows, columns), images in groups:
+        small = _shrink(light.index_select(0, images), (rows, columns))
+        sheet[:, :, :rows, :columns].index_copy_(0, images, small)
+    sheet = linear_to_srgb(tone_curve(add_noise(sheet, noise, seed)))
+    picture = torch.empty_like(sheet)
+    for (rows, columns), images in groups:
+        small = sheet.index_select(0, images)[:, :, :rows, :columns]
+        picture.index_copy_(0, images, _enlarge(small, (height, width)))
     return picture
 
 
