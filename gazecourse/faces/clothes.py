@@ -30,8 +30,6 @@ COLLARS = {
 COLLAR_SHARES = {"shirt": 0.4, "turtleneck": 0.2}
 MARGIN = 9.0
 """Degrees below the collar at which skin is surely out of sight."""
-LOWEST_CHIN = 112.0
-"""No part of a face lies below this height y in mm on the mean head."""
 
 
 class Clothes:
@@ -82,7 +80,7 @@ class Clothes:
         offset = model.mean - torch.tensor(CHEST, device=model.mean.device)
         away = torch.rad2deg(torch.atan2(offset[:, 0].abs(), -offset[:, 2]))
         polar = torch.rad2deg(torch.atan2(offset[:, [0, 2]].norm(dim=1), -offset[:, 1]))
-        below = (polar > interpolate_knots(COLLAR, away) + MARGIN) & (model.mean[:, 1] > LOWEST_CHIN)
+        below = polar > interpolate_knots(COLLAR, away) + MARGIN
         return below[model.triangles].all(1)
 
     def parts(self, geometry: HeadGeometry, factors: Factors) -> list[Part]:
