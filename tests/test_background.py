@@ -127,6 +127,13 @@ def test_skies_are_above_and_walls_are_even(drawn):
     assert float(contrast[rows_of("plain wall")].mean()) < min(busy)
 
 
+def test_skies_grow_bluer_from_the_horizon_upwards(factors):
+    stage = background.Stage(background.Setting.of(factors, (64, 64)))
+    background._sky(stage, torch.full_like(stage.level, 0.5))
+    top, low = stage.canvas[:, :, :6].mean((0, 2, 3)), stage.canvas[:, :, 26:32].mean((0, 2, 3))
+    assert float(top[2] / top[0]) > 1.2 * float(low[2] / low[0])
+
+
 def test_every_kind_has_a_painter():
     named = [name for names, _ in background.PAINTERS for name in names]
     assert sorted(named) == sorted(BACKGROUNDS)
