@@ -67,7 +67,17 @@ def test_the_hint_ends_the_message():
         check_array("gaze", np.zeros(3), (2,), hint="Vectors go through vector_to_pitchyaw first.")
 
 
-def test_a_tensor_that_needs_a_gradient_is_checked_without_a_warning():
+@pytest.fixture
+def every_warning():
+    """PyTorch gives most warnings once a process only; here it gives them each time."""
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(before)
+
+
+@pytest.mark.xfail(strict=True, reason="check_array converts a tensor that requires a gradient to a number")
+def test_a_tensor_that_needs_a_gradient_is_checked_without_a_warning(every_warning):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_array("gaze", torch.zeros(2, requires_grad=True), low=-1, high=1)

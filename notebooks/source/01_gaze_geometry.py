@@ -65,7 +65,7 @@ plotting.show(
 face, target = laptop.factors.head_position, laptop.labels["target"]
 direction = angles.unit(target - face)
 
-to_camera = laptop.factors.normalization.mT  # the labels are in a turned frame (section 5); this turns them back
+to_camera = laptop.factors.normalization.mT  # labels are in a turned frame (section 5); this turns them back
 c, g = (to_camera @ face[..., None])[..., 0], (to_camera @ direction[..., None])[..., 0]
 hit = c - c[:, 2:] / g[:, 2:] * g
 
@@ -399,9 +399,9 @@ assert worse["laptop", "wild"] > 2.0
 
 # %%
 def seen_by(face, camera: Tensor, rotation: Tensor, width: int):
-    """The same scene in front of another camera in the same place: turned by R [3, 3], with matrix [3, 3] in pixels."""
+    """The same scene before a camera turned by ``rotation`` [3, 3], with the matrix ``camera`` [3, 3] in pixels."""
     return face.replace(
-        camera=camera / torch.tensor([[width], [width], [1.0]]),  # the renderer takes units of the image's width
+        camera=camera / torch.tensor([[width], [width], [1.0]]),  # the renderer's unit is the image's width
         head_rotation=rotation @ face.head_rotation,
         head_position=face.head_position @ rotation.T,
         target=face.target @ rotation.T,
@@ -418,10 +418,10 @@ def roll(degrees: float) -> Tensor:
 CAMERA = torch.tensor([[700.0, 0.0, 320.0], [0.0, 700.0, 240.0], [0.0, 0.0, 1.0]])
 CENTER = torch.tensor([130.0, -70.0, 520.0])  # face center in mm: to the right, above, half a meter away
 HEAD = pitchyaw_to_rotation(torch.tensor([-0.15, 0.30])) @ roll(20.0)
-ambient = (somebody.ambient_above + somebody.ambient_below) / 2  # from all sides, so that turning the camera is all
+ambient = (somebody.ambient_above + somebody.ambient_below) / 2  # even light, whichever way the camera is turned
 person = somebody.replace(
-    head_position=CENTER, head_rotation=HEAD, target=torch.tensor([-250.0, 60.0, 0.0]), compression=100, resolution=1,
-    ambient_above=ambient, ambient_below=ambient,
+    head_position=CENTER, head_rotation=HEAD, target=torch.tensor([-250.0, 60.0, 0.0]),
+    ambient_above=ambient, ambient_below=ambient, compression=100, resolution=1,
 )  # fmt: skip
 images, labels = Renderer((480, 640)).render(seen_by(person, CAMERA, torch.eye(3), 640))
 photo, gaze = images[0], labels["gaze"][0]
