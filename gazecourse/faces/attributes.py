@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gazecourse.angles import check_rotation
 from gazecourse.validation import check_array, check_choice, describe
 
 SKIN_TONES = ("light", "medium", "brown", "dark")
@@ -140,6 +141,8 @@ class Factors:
 
     def __getitem__(self, index: int | slice | list[int] | Tensor) -> Factors:
         """A batch of the chosen images; a single number keeps the leading axis."""
+        if isinstance(index, str):
+            raise TypeError(f"factors are attributes, factors.{index}; an index chooses images.")
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"index must lie in [{-len(self)}, {len(self) - 1}]; got {index}.")
@@ -157,7 +160,10 @@ class Factors:
             check_choice("factor", name, list(known))
             old = known[name]
             try:
-                known[name] = torch.as_tensor(value, dtype=old.dtype, device=old.device).expand_as(old).clone()
+                given = torch.as_tensor(value, device=old.device)
+                if name in INTEGERS and given.is_floating_point() and bool((given != given.round()).any()):
+                    raise ValueError(f"{name} must be a whole number; got {describe(value)}.")
+                known[name] = given.to(old.dtype).expand_as(old).clone()
             except (RuntimeError, TypeError) as error:
                 wanted = list(old.shape)
                 raise ValueError(f"{name} must fit shape {wanted}; got {describe(value)}.") from error
@@ -180,8 +186,14 @@ class Factors:
             low, high = RANGES.get(name, (None, None))
             integer = name in INTEGERS
             check_array(name, value, shape, floating=not integer, finite=name != "screen", low=low, high=high)
-            if integer and value.dtype != torch.int64:
-                raise TypeError(f"{name} must be int64; got {describe(value)}.")
+            wanted = torch.int64 if integer else torch.float32
+            if value.dtype != wanted:
+                raise TypeError(f"{name} must be {str(wanted).removeprefix('torch.')}; got {describe(value)}.")
+        for name in ("head_rotation", "normalization"):
+            check_rotation(name, getattr(self, name))
+        length = self.light_direction.norm(dim=-1)
+        if bool(((length - 1).abs() > 1e-3).any()):
+            raise ValueError(f"light_direction must hold unit vectors; got one of length {float(length.min()):.3g}.")
         behind = self.head_position[:, 2] <= 0
         if bool(behind.any()):
             which = int(behind.nonzero()[0])
@@ -234,7 +246,7 @@ def _category(name: str, factors: Factors) -> Tensor:
 
 def _steps(read: Callable[[Factors], Tensor], edges: tuple[float, ...], factors: Factors) -> Tensor:
     """Class of a number: how many of ``edges`` it exceeds."""
-    value = read(factors)
+    value = read(factors).contiguous()
     return torch.bucketize(value, torch.tensor(edges, device=value.device, dtype=value.dtype))
 
 

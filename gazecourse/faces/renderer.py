@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gazecourse.angles import vector_to_pitchyaw
+from gazecourse.angles import pitchyaw_to_rotation, vector_to_pitchyaw
 from gazecourse.faces import background, optics
 from gazecourse.faces.accessories import Accessories, Part
 from gazecourse.faces.attributes import Factors, luminance
@@ -24,6 +24,10 @@ VERSION = 1
 SUPERSAMPLING = 2
 SURFACE_TOLERANCE = 7.0
 """A landmark counts as visible if nothing lies more than this many mm in front of it."""
+
+OUTER_LIPS = list(range(48, 60))
+THROAT_DEPTH = 22.0
+"""Millimeters behind the outer edge of the lips where the mouth ends in the dark."""
 
 MATERIALS = ("skin", "eye", "mouth", "lash", "hair", "cloth", "plastic", "metal", "lens")
 GLOSS = {"skin": 0.30, "mouth": 0.9, "hair": 0.22, "cloth": 0.02, "plastic": 0.5, "metal": 1.2}
@@ -53,13 +57,7 @@ def _rotate(points: Tensor, rotation: Tensor) -> Tensor:
 
 def _neck_rotation(neck: Tensor) -> Tensor:
     """Rotation [B, 3, 3] of the shoulders in the head frame for a head turned by (pitch, yaw) against them."""
-    pitch, yaw = -neck.unbind(1)[0], -neck.unbind(1)[1]
-    one, zero = torch.ones_like(pitch), torch.zeros_like(pitch)
-    turn = torch.stack([yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos()], dim=1).view(-1, 3, 3)
-    nod = torch.stack([one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], dim=1).view(
-        -1, 3, 3
-    )
-    return turn @ nod
+    return pitchyaw_to_rotation(neck).transpose(1, 2)
 
 
 class Renderer:
@@ -86,12 +84,18 @@ class Renderer:
         self.model = HeadModel(self.device)
         self.skin = Skin(self.model)
         self.accessories = Accessories(self.model)
+        bare = ~self.accessories.covered
+        self.head_triangles = self.model.triangles[bare]
         eye_points, self.eye_triangles = (t.to(self.device) for t in eye_mesh())
         self.eye_points = eye_points
+        around = torch.arange(len(OUTER_LIPS), device=self.device)
+        self.throat_triangles = torch.stack([torch.zeros_like(around), around.roll(-1) + 1, around + 1], dim=1)
+        before_eyes = self.head_triangles.shape[0] + self.throat_triangles.shape[0]
+        self.second_eye = before_eyes + self.eye_triangles.shape[0]
         parts = self.model.parts
         names = {"skin": "skin", "upper_teeth": "mouth", "lower_teeth": "mouth", "tongue": "mouth"}
         table = [MATERIALS.index(names.get(name, "lash")) for name in parts]
-        self.head_material = torch.tensor(table, device=self.device)[self.model.part]
+        self.head_material = torch.tensor(table, device=self.device)[self.model.part[bare]]
         self._paint_helpers()
 
     def _paint_helpers(self) -> None:
@@ -144,9 +148,17 @@ class Renderer:
             [self._head_color(factors)],
             [self.model.mean.expand(batch, -1, -1)],
         )
-        openness = [self.model.occlusion.clamp(min=0.12).expand(batch, -1)]
-        triangles, materials = [self.model.triangles], [self.head_material]
+        openness = [torch.where(self.helper, 0.45, self.model.occlusion.clamp(min=0.12)).expand(batch, -1)]
+        triangles, materials = [self.head_triangles], [self.head_material]
         offset = geometry.points.shape[1]
+        throat = self._throat(geometry)
+        points.append(throat)
+        colors.append(torch.tensor([0.035, 0.008, 0.007], device=self.device).expand_as(throat))
+        surfaces.append(throat)
+        openness.append(torch.full(throat.shape[:2], 0.15, device=self.device))
+        triangles.append(self.throat_triangles + offset)
+        materials.append(torch.full_like(self.throat_triangles[:, 0], MATERIALS.index("mouth")))
+        offset += throat.shape[1]
         for side in (0, 1):
             center = geometry.eye_centers[:, side : side + 1]
             ball = center + self.eye_points * geometry.eye_radius.view(-1, 1, 1)
@@ -176,6 +188,12 @@ class Renderer:
             triangles=torch.cat(triangles),
             material=torch.cat(materials),
         )
+
+    def _throat(self, geometry: HeadGeometry) -> Tensor:
+        """A dark fan [B, 13, 3] behind the lips, where the mouth's inside has no surface of its own."""
+        rim = geometry.landmarks[:, OUTER_LIPS]
+        middle = rim.mean(1, keepdim=True)
+        return torch.cat([middle, middle + 0.9 * (rim - middle)], dim=1) + rim.new_tensor([0.0, 0.0, THROAT_DEPTH])
 
     def _head_color(self, factors: Factors) -> Tensor:
         color = self.skin.vertex_color(factors)
@@ -254,7 +272,7 @@ class Renderer:
         color = color.index_copy(0, hair, hair_color_)
         gloss = gloss.index_copy(0, hair, hair_gloss)
         eye = pick("eye")
-        side = (view.triangle[eye] >= self.model.triangles.shape[0] + self.eye_triangles.shape[0]).long()
+        side = (view.triangle[eye] >= self.second_eye).long()
         image = view.image[eye]
         axis = gaze[image, side]
         direction = torch.nn.functional.normalize(surface[eye], dim=1)

@@ -53,7 +53,8 @@ def visible_from(
                 depth, (grid + offset).unsqueeze(1), mode="nearest", padding_mode="border", align_corners=False
             )[:, 0, 0]
             lit += (z <= nearest + bias).float() / 9
-    return lit
+    outside = (grid.abs() > 1).any(-1)
+    return torch.where(outside, 1.0, lit)
 
 
 SKIN_WRAP = (0.36, 0.20, 0.14)

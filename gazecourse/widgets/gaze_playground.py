@@ -114,10 +114,26 @@ def start_face() -> Factors:
     face = STUDIO.sample([0], people=PEOPLE, seed=11, split="train")
     return face.replace(
         camera=torch.tensor([[720 / 224, 0, 0.5], [0, 720 / 224, 0.5], [0, 0, 1]]),
+        head_rotation=torch.eye(3),
         head_position=torch.tensor([0.0, 0.0, TARGET_DISTANCE]),
+        target=0.0,
         normalization=torch.eye(3),
         neck=0.0,
         exposure=1.0,
+        light_direction=torch.nn.functional.normalize(torch.tensor([-0.35, -0.6, -0.75]), dim=0),
+        light_color=torch.tensor([[0.9, 0.88, 0.85], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        ambient_above=0.35,
+        ambient_below=0.25,
+        blink=0.0,
+        defocus=0.0,
+        motion=0.0,
+        noise=0.0,
+        resolution=1.0,
+        compression=100.0,
+        glasses=0,
+        hat=0,
+        occluder=0,
+        expression=0,
         glasses_tint=0.05,
     )
 
