@@ -59,9 +59,9 @@ def adam(model):
     return torch.optim.Adam(model.parameters(), lr=1e-2)
 
 
-def run(folder=None, *, data=None, settings=SETTINGS, losses=l1, model=None, **options):
-    model = model or network()
-    history = train(model, losses, data or Faces(), adam(model), settings, folder=folder, **options)
+def run(folder=None, *, data=None, settings=SETTINGS, losses=l1, model=None, fabric=None, **options):
+    model, fabric = model or network(), fabric or make_fabric(accelerator="cpu")
+    history = train(model, losses, data or Faces(), adam(model), settings, folder=folder, fabric=fabric, **options)
     return model, history
 
 
@@ -199,7 +199,8 @@ def test_adversaries_get_their_own_gradients_from_one_forward_pass():
     parts = [[m.encoder, m.head, m.decoder] for m in (model, twin)]
     optimizers = [torch.optim.SGD(part.parameters(), lr=0.1) for part in parts[0]]
     settings = Settings(epochs=1, batch_size=40)
-    history = train(model, losses, data, optimizers, settings, schedule=StepDecay(), backward=routed)
+    fabric = make_fabric(accelerator="cpu")
+    history = train(model, losses, data, optimizers, settings, schedule=StepDecay(), backward=routed, fabric=fabric)
     gradients = by_hand(twin, fetch(data, Batches(data, 40, seed=0).indices(0).flatten().tolist()))
     for trained, start in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(trained, start - 0.1 * gradients[start])
@@ -245,6 +246,42 @@ def test_steps_after_the_last_checkpoint_are_done_again_after_a_crash(tmp_path):
     with pytest.warns(UserWarning, match="half-written"):
         _, resumed = run(tmp_path, settings=settings, resume=True)
     assert facts(resumed) == facts(run(settings=settings)[1])
+
+
+def test_loss_scale_goes_on_where_it_was(tmp_path):
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins import MixedPrecision
+
+    def scaled():
+        scaler = torch.amp.GradScaler("cpu", init_scale=16.0, growth_interval=3)
+        return scaler, Fabric(accelerator="cpu", devices=1, plugins=MixedPrecision("16-mixed", "cpu", scaler))
+
+    def linear():
+        seed_all(2)
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+
+    scaler, fabric = scaled()
+    run(model=linear(), fabric=fabric)
+    run(tmp_path, model=linear(), fabric=scaled()[1], observer=StopAfter(7))
+    resumed, fabric = scaled()
+    run(tmp_path, model=linear(), fabric=fabric, resume=True)
+    assert scaler.get_scale() == resumed.get_scale() == 16 * 2**5
+
+
+def test_mixed_precision_computes_the_model_in_bfloat16_and_the_loss_in_float32():
+    seen = []
+
+    def losses(model, batch):
+        output = model(batch.float_image())
+        seen.append(output.dtype)
+        return {"loss": (output - batch.gaze).abs().mean()}
+
+    model = network()
+    model[5].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    _, history = run(model=model, losses=losses, fabric=make_fabric(accelerator="cpu", precision="bf16-mixed"))
+    assert seen[:2] == [torch.bfloat16, torch.float32]
+    assert history.metadata["precision"] == "bf16-mixed"
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
 def test_finished_run_is_not_trained_again_but_its_weights_come_back(tmp_path):
