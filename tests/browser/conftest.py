@@ -31,6 +31,10 @@ from gazecourse.doctor import find_chromium
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
+KERNEL = "Python 3 (ipykernel)"
+SOURCES = "cells => cells.map(cell => cell.querySelector('.jp-Cell-inputWrapper')?.textContent ?? '')"
+
+expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
@@ -40,7 +44,7 @@ class Lab:
 
     address: str
     folder: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
 
     @property
     def server(self) -> str:
@@ -63,9 +67,11 @@ class NotebookPage:
         self.page = page
         self.panel = page.locator(".jp-NotebookPanel")
 
-    def wait_until_ready(self, seconds: float = 60) -> None:
-        """The notebook is drawn and its kernel is idle."""
+    def wait_until_ready(self, seconds: float = 120) -> None:
+        """The notebook is drawn and connected to its kernel, which is idle."""
         expect(self.panel.locator(".jp-Cell").first).to_be_visible(timeout=seconds * 1000)
+        # Before it is connected, the notebook says "idle", too, and running a cell asks for a kernel.
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(f"{KERNEL} | Idle", timeout=seconds * 1000)
         self.wait_until_idle(seconds)
 
     def wait_until_idle(self, seconds: float = 240) -> None:
@@ -82,12 +88,14 @@ class NotebookPage:
         """Everything a cell has put out: text, pictures, widgets."""
         return self.cell(index).locator(".jp-Cell-outputArea")
 
-    def find_cell(self, text: str) -> int:
-        """Index of the first cell whose source contains ``text``."""
-        cells = self.panel.locator(".jp-Cell")
-        for index in range(cells.count()):
-            if text in (cells.nth(index).locator(".jp-Cell-inputWrapper").inner_text() or ""):
-                return index
+    def find_cell(self, text: str, seconds: float = 30) -> int:
+        """Index of the first cell whose source contains ``text``; waits for cells that are not drawn yet."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            sources = self.panel.locator(".jp-Cell").evaluate_all(SOURCES)
+            if found := [index for index, source in enumerate(sources) if text in source]:
+                return found[0]
+            self.page.wait_for_timeout(100)
         raise AssertionError(f"no cell contains {text!r}")
 
     def start_cell(self, index: int) -> None:
@@ -123,14 +131,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _address_of(process: subprocess.Popen[str]) -> str:
-    """Read what ``lab`` prints until it names its address."""
-    lines: list[str] = []
-    for line in process.stdout or []:
-        lines.append(line)
-        if found := re.search(r"http://\S+token=\w+", line):
+def _address_of(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Read what ``lab`` writes until it names its address; it has ``START_SECONDS`` to do so."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        if found := re.search(r"http://\S+token=\w+", log.read_text()):
             return found.group()
-    raise RuntimeError("lab ended without an address:\n" + "".join(lines))
+        time.sleep(0.1)
+    process.kill()
+    raise RuntimeError(f"lab named no address in {START_SECONDS} s; it said:\n{log.read_text()[-2000:]}")
 
 
 def _write_decoy_kernel(data_folder: Path) -> None:
@@ -153,25 +162,29 @@ def _copy_notebooks(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The course's JupyterLab on a free port, in a home that knows nothing of this machine's user."""
+    """The course's JupyterLab on a free port, beside a user's own kernel and settings.
+
+    The faces must have been rendered before (``python -m gazecourse data``), or there is no time left to start.
+    """
     folder = tmp_path_factory.mktemp("lab")
     _copy_notebooks(folder)
     settings = {name: str(folder / "home" / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     _write_decoy_kernel(Path(settings["JUPYTER_DATA_DIR"]))
+    log = folder / "lab.log"  # not a pipe: nobody would empty it
     process = subprocess.Popen(
         [sys.executable, "-m", "gazecourse", "lab", "--folder", str(folder), "--port", str(free_port())],
         env={**os.environ, **settings, "JUPYTER_PREFER_ENV_PATH": "0", "BROWSER": "0"},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
-        text=True,
     )
+    address = _address_of(process, log)
     try:
-        yield Lab(_address_of(process), folder, process)
+        yield Lab(address, folder, process)
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=30)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
 
