@@ -46,7 +46,7 @@ GRID = "#DDDDDD"
 
 DOTS_PER_INCH = 100  # of the page: a figure 8 inches wide takes 800 pixels of it
 SHARPNESS = 2  # stored pixels per page pixel, for screens with fine pixels
-JPEG_QUALITY = 88
+JPEG_QUALITY = 85
 HIDDEN = "position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;white-space:nowrap"
 
 STYLE = {
@@ -110,7 +110,7 @@ def figure_png(fig: Figure) -> bytes:
 def figure_jpeg(fig: Figure) -> bytes:
     """The figure as a JPEG, for figures that are mostly photographs or renderings."""
     buffer = BytesIO()
-    _rasterize(fig).save(buffer, "jpeg", quality=JPEG_QUALITY, subsampling=0)
+    _rasterize(fig).save(buffer, "jpeg", quality=JPEG_QUALITY, optimize=True, progressive=True)
     return buffer.getvalue()
 
 
