@@ -169,7 +169,7 @@ def _draw_errors(ax: Axes, history: History, names: Sequence[str], label: str, r
     words, highest = [], max(references.values(), default=0.0)
     for index, name in enumerate(names):
         steps, values = history.curve(name, "evaluation")
-        ax.plot(steps, values, **plotting.curve_style(index), label=name)
+        ax.plot(steps, values, **plotting.curve_style(index), markevery=max(1, len(steps) // 15), label=name)
         words.append(f"{name} now {values[-1]:.3g}, best {values.min():.3g}")
         highest = max(highest, values.max())
     for name, value in references.items():
