@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Figures = Callable[[History], tuple["Figure", str]]
 
-DRAWING_SHARE = 0.02  # of a run's time, at most
+DRAWING_SHARE = 0.015  # of a run's time, at most
 STATUS_SECONDS = 0.5  # between two updates of the line with progress and speed
 _NOT_LOSSES = ("learning_rate", "images_per_second")
 _MOST_PICTURES = 10
@@ -39,7 +39,7 @@ _PLAIN_STATUS = {
 class LiveCurve:
     """Watches a run: ``train(..., observer=LiveCurve())``.
 
-    In a notebook: a picture that is drawn anew as often as 2 % of the time allow, and above it the progress, the
+    In a notebook: a picture that is drawn anew as often as 1.5 % of the time allow, and above it the progress, the
     time left, the speed, and a button that ends the run after the step at hand, with a checkpoint. The last picture
     stays in the saved notebook, with its description. Elsewhere: one printed line per evaluation.
 
@@ -183,7 +183,7 @@ def _finish(ax: Axes, title: str, ylabel: str, legend_rows: int) -> None:
     """Labels, few ticks, and the legend between title and axes, where it hides nothing."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.set_title(title, pad=8 + 16 * legend_rows)
+    ax.set_title(title, y=1.0, pad=8 + 16 * legend_rows)  # a fixed y saves a search that takes a fifth of the drawing
     ax.set_xlabel("step")
     ax.set_ylabel(ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
