@@ -33,8 +33,10 @@ def evaluate(model):
     return {"own domain": 57.3 * (model(image.float() / 255) - gaze).abs().mean().item()}
 
 model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
-history = train(model, losses, Faces(), torch.optim.Adam(model.parameters(), 1e-3), Settings(epochs=100_000, batch_size=64),
-                evaluate=evaluate, folder=folder, observer=LiveCurve("run", references={"head pose taken as gaze": 19.0}))
+optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+live = LiveCurve("run", references={"head pose taken as gaze": 19.0})
+settings = Settings(epochs=100_000, batch_size=64)
+history = train(model, losses, Faces(), optimizer, settings, evaluate=evaluate, folder=folder, observer=live)
 """
 CHECK = """
 from gazecourse.checkpoint import load_checkpoint
