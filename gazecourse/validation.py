@@ -69,7 +69,7 @@ def check_array(
     if is_float and finite and not _is_finite(value):
         raise ValueError(f"{name} must be finite; got NaN or infinity in a {describe(value)}.{tail}")
     if value.size if isinstance(value, np.ndarray) else value.numel():
-        smallest, largest = float(value.min()), float(value.max())
+        smallest, largest = value.min().item(), value.max().item()
         if (low is not None and smallest < low) or (high is not None and largest > high):
             bounds = f"[{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
             raise ValueError(f"{name} must lie in {bounds}; got values from {smallest:.4g} to {largest:.4g}.{tail}")

@@ -76,7 +76,6 @@ def every_warning():
     torch.set_warn_always(before)
 
 
-@pytest.mark.xfail(strict=True, reason="check_array converts a tensor that requires a gradient to a number")
 def test_a_tensor_that_needs_a_gradient_is_checked_without_a_warning(every_warning):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -252,7 +252,8 @@ def _steps(read: Callable[[Factors], Tensor], edges: tuple[float, ...], factors:
 
 def luminance(color: Tensor) -> Tensor:
     """Relative luminance of linear RGB [..., 3] (ITU-R BT.709)."""
-    return color @ torch.tensor([0.2126, 0.7152, 0.0722], device=color.device, dtype=color.dtype)
+    red, green, blue = color.unbind(-1)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _brightness(factors: Factors) -> Tensor:
