@@ -50,7 +50,8 @@ test test-all: $(TESTED) chromium
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m gazecourse data
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 600 $(NOTEBOOKS) tests
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 600 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg $(NOTEBOOKS) tests
 
 # Browser tests drive a Chromium that is already here; a bare Debian (as root) gets Debian's; else they are skipped.
 chromium: $(TESTED)

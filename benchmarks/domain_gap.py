@@ -2,10 +2,12 @@
 
     python benchmarks/domain_gap.py
 
-Trained on studio (40 people), tested on people it never saw, in every domain, and compared with the head-pose prior:
-the head pose taken as gaze. Faces from which gaze can be learned let it beat the prior by far on its own domain;
-domains that differ as real data sets do let it do clearly worse elsewhere. Nothing here was chosen by looking at
-another domain's error.
+The network is the classic of appearance-based gaze estimation: eye patches and the head pose go in, as in Zhang et
+al. (CVPR 2015, "Appearance-based gaze estimation in the wild"), here with both eyes and five convolutions. Trained on
+studio (40 people), it is tested on people it never saw, in every domain, and compared with the head-pose prior: the
+head pose taken as gaze. Faces from which gaze can be learned let it beat the prior by far on its own domain; domains
+that differ as real data sets do let it do clearly worse elsewhere. Nothing here was chosen by looking at another
+domain's error.
 """
 
 from __future__ import annotations
@@ -27,37 +29,66 @@ from gazecourse.sample import Sample
 from gazecourse.training import Settings, predict, train
 
 SOURCE = "studio"
-EPOCHS = 20
+EPOCHS = 22
 BATCH_SIZE = 50
 PEAK_RATE = 2e-3
+WINDOW = (30.0, 18.0)
+"""Width and height of what an eye patch shows, in pixels of the 112-pixel face."""
+PATCH = (36, 60)
+LEFT_EYE, RIGHT_EYE = slice(42, 48), slice(36, 42)
 
 
-def small_network() -> nn.Module:
-    """Five convolutions, each with half the resolution of the one before; then a linear layer on what is where."""
-    layers: list[nn.Module] = []
-    for inside, outside in ((3, 24), (24, 48), (48, 96), (96, 128), (128, 128)):
-        layers += [nn.Conv2d(inside, outside, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 4 * 4, 128), nn.ReLU(), nn.Linear(128, 2))
+def eye_patches(images: Tensor, landmarks: Tensor) -> Tensor:
+    """Right and left eye [B, 6, 36, 60] of faces [B, 3, H, W], enlarged about the middle of their landmarks."""
+    size = images.shape[-1]
+    x = torch.linspace(-WINDOW[0] / 2, WINDOW[0] / 2, PATCH[1])
+    y = torch.linspace(-WINDOW[1] / 2, WINDOW[1] / 2, PATCH[0])
+    offsets = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    patches = []
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        place = landmarks[:, eye].mean(1).view(-1, 1, 1, 2) + offsets
+        patches.append(nn.functional.grid_sample(images, place * (2 / size) - 1, padding_mode="border"))
+    return torch.cat(patches, dim=1)
 
 
-def mirrored(batch: Sample) -> tuple[Tensor, Tensor]:
-    """Images and gaze with half of the faces mirrored, which turns yaw around."""
-    flip = torch.rand(len(batch.image)) < 0.5
-    images = torch.where(flip.view(-1, 1, 1, 1), batch.float_image().flip(3), batch.float_image())
+class EyeNetwork(nn.Module):
+    """Five convolutions on both eye patches, then two layers that also see the head pose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inside, outside, stride in ((6, 32, 1), (32, 48, 2), (48, 64, 2), (64, 96, 2), (96, 128, 1)):
+            convolution = nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(outside), nn.ReLU()]
+        self.eyes = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.4), nn.Linear(128 * 5 * 8, 128), nn.ReLU())
+        self.gaze = nn.Sequential(nn.Linear(128 + 2, 128), nn.ReLU(), nn.Linear(128, 2))
+
+    def forward(self, patches: Tensor, head: Tensor) -> Tensor:
+        """Gaze [B, 2] from patches [B, 6, 36, 60] in [0, 1] and head pose [B, 2], radians."""
+        centered = patches - patches.mean((1, 2, 3), keepdim=True)
+        even = centered / (patches.std((1, 2, 3), keepdim=True) + 0.05)
+        return head + self.gaze(torch.cat([self.eyes(even), head], dim=1))
+
+
+def mirrored(patches: Tensor, head: Tensor, gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same with half of the faces mirrored, which swaps the eyes and turns yaw around."""
+    flip = torch.rand(len(patches)) < 0.5
+    swapped = torch.cat([patches[:, 3:], patches[:, :3]], dim=1).flip(3)
     sign = torch.stack([torch.ones(len(flip)), 1.0 - 2.0 * flip], dim=1)
-    return images, batch.gaze * sign
+    return torch.where(flip.view(-1, 1, 1, 1), swapped, patches), head * sign, gaze * sign
 
 
 def losses(model: nn.Module, batch: Sample) -> dict[str, Tensor]:
-    """L1 between predicted and true (pitch, yaw)."""
-    images, gaze = mirrored(batch)
-    return {"loss": nn.functional.l1_loss(model(images), gaze)}
+    """L1 between predicted and true (pitch, yaw); the landmarks err by a pixel or so, as a detector's do."""
+    shaken = batch.landmarks + torch.randn(len(batch.image), 1, 2)
+    patches, head, gaze = mirrored(eye_patches(batch.float_image(), shaken), batch.head, batch.gaze)
+    return {"loss": nn.functional.l1_loss(model(patches, head), gaze)}
 
 
 def trained(data: FaceDataset, seed: int) -> tuple[nn.Module, float]:
     """A network trained on ``data``, and the seconds that took."""
     seed_all(seed)
-    model = small_network()
+    model = EyeNetwork()
     optimizer = torch.optim.Adam(model.parameters(), lr=PEAK_RATE)
     start = time.perf_counter()
     train(model, losses, data, optimizer, Settings(EPOCHS, BATCH_SIZE, seed=seed))
@@ -66,7 +97,9 @@ def trained(data: FaceDataset, seed: int) -> tuple[nn.Module, float]:
 
 def errors(model: nn.Module, data: FaceDataset) -> np.ndarray:
     """Angular error of every image, degrees."""
-    predicted = predict(model, data, lambda network, batch: network(batch.float_image()))
+    predicted = predict(
+        model, data, lambda network, batch: network(eye_patches(batch.float_image(), batch.landmarks), batch.head)
+    )
     return angular_error(predicted, data.gaze).numpy()
 
 

@@ -301,7 +301,7 @@ def test_factors_agree_with_the_courses_own_normalize(domain):
     real = np.array([[900.0, 0.0, 320.0], [0.0, 900.0, 240.0], [0.0, 0.0, 1.0]])
     for row in (0, 1):
         normalized = normalize(
-            np.zeros((4, 4, 3)), real, scene.face_center[row].numpy(), scene.head_rotation[row].numpy(), focal=720
+            np.zeros((4, 4, 3)), real, scene.face_center[row].numpy(), scene.head_rotation[row].numpy(), focal=840
         )
         np.testing.assert_allclose(factors.normalization[row], normalized.rotation, atol=1e-6)
         np.testing.assert_allclose(factors.head_rotation[row], normalized.head_rotation, atol=1e-6)
@@ -314,17 +314,17 @@ def test_a_detectors_error_moves_the_crop_but_not_the_label(domain):
     factors = draw(domain, range(3000), people=300)
     center = (factors.camera @ factors.head_position.unsqueeze(-1)).squeeze(-1)
     in_widths = center[:, :2] / center[:, 2:] - 0.5
-    widths_per_mm = 720 / 600 / 224
+    widths_per_mm = 840 / 600 / 224
     expected = domain.camera.center_error * widths_per_mm
     assert in_widths.std().item() == pytest.approx(expected, rel=0.06)
     assert in_widths.mean().abs().item() < 0.1 * expected
     assert factors.head_position[:, :2].abs().max() == 0
 
 
-def test_the_normalized_camera_shows_187_mm_of_the_face_at_any_distance():
+def test_the_normalized_camera_shows_160_mm_of_the_face_at_any_distance():
     factors = draw(WILD, range(50))
     shown = factors.head_position[:, 2] / factors.camera[:, 0, 0]
-    torch.testing.assert_close(shown, torch.full((50,), 224 * 600 / 720), rtol=1e-5, atol=0)
+    torch.testing.assert_close(shown, torch.full((50,), 224 * 600 / 840), rtol=1e-5, atol=0)
 
 
 # ------------------------------------------------------------------ screens
@@ -442,8 +442,8 @@ def test_tint_has_the_warmth_asked_for_at_equal_luminance():
 
 def test_resolution_follows_from_the_sensor_and_the_distance():
     factors = draw(LAB, range(500))
-    # A 525 pixel focal length at 900 mm has 0.583 pixels a mm; the normalized picture has 720 / 600 = 1.2.
-    expected = 525 / factors.head_position[:, 2] / 1.2
+    # A 525 pixel focal length at 900 mm has 0.583 pixels a mm; the normalized picture has 840 / 600 = 1.4.
+    expected = 525 / factors.head_position[:, 2] / 1.4
     assert (factors.resolution / expected - 1).abs().max() < 0.011
 
 

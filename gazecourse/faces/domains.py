@@ -7,7 +7,7 @@ All numbers describe those rooms, cameras and people; none was chosen by looking
 Image i of a set is a function of (domain, split, seed, people, i) alone. Sets can be drawn in any pieces and order.
 
 The faces are seen by the normalized camera of Zhang et al. (2018). The real sets are cut with a focal length of 960 at
-224 pixels, which shows 140 mm at the face; 720 shows 187 mm, so that hair, hats and the background, which are factors
+224 pixels, which shows 140 mm at the face; 840 shows 160 mm, so that hair, hats and the background, which are factors
 here, are in the picture. The zoom that brings every face to the same size leaves the perspective of the true distance.
 """
 
@@ -41,7 +41,7 @@ from gazecourse.faces.scenes import Scene, apply
 from gazecourse.normalization import normalizing_rotation
 from gazecourse.validation import check_choice, describe
 
-NORMALIZED_FOCAL = 720.0
+NORMALIZED_FOCAL = 840.0
 """Focal length of the normalized camera, in pixels of an image of NORMALIZED_SIZE."""
 NORMALIZED_DISTANCE = 600.0
 NORMALIZED_SIZE = 224

@@ -70,6 +70,12 @@ EYE_SCALE = 0.965
 BLINK_CLOSED = 0.9
 """Weight of the blink unit at which the lids meet; beyond, the upper one passes the lower."""
 
+LOWERED = 0.75
+"""Share of the look-down unit that a full look down gets; all of it would all but close the eyes."""
+
+EYES_OPEN = 0.7
+"""Weight of the "eye wide" units at rest: MakeHuman's neutral lids lie lower over the iris than people's do."""
+
 LID_RANGE = 0.52
 """Vertical eye rotation in radians (30°) at which the lids' look-up and look-down units are fully on."""
 
@@ -208,9 +214,10 @@ class HeadModel:
         up, right = eye_pitch / LID_RANGE, eye_yaw / LID_RANGE
         for column, side, outward in ((0, "Left", -1.0), (1, "Right", 1.0)):
             weights[:, self.action(f"eyeLookUp{side}")] += up[:, column].clamp(0, 1.2)
-            weights[:, self.action(f"eyeLookDown{side}")] += (-up[:, column]).clamp(0, 1.2)
+            weights[:, self.action(f"eyeLookDown{side}")] += LOWERED * (-up[:, column]).clamp(0, 1.2)
             weights[:, self.action(f"eyeLookOut{side}")] += (outward * right[:, column]).clamp(0, 1.2)
             weights[:, self.action(f"eyeLookIn{side}")] += (-outward * right[:, column]).clamp(0, 1.2)
+            weights[:, self.action(f"eyeWide{side}")] += EYES_OPEN * (1 - factors.blink)
             weights[:, self.action(f"eyeBlink{side}")] += BLINK_CLOSED * factors.blink
         return weights
 

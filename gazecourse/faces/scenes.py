@@ -127,7 +127,7 @@ def studio(person: Draws, image: Draws) -> Scene:
     screen = _screen_opposite(face, (width, height), (width / 2, -height / 2, -STUDIO_SCREEN_DISTANCE))
     place = image.uniform(size=2) * screen.size
     gaze = screen.point(place) - face
-    share = image.uniform(0.2, 0.75).unsqueeze(1)
+    share = image.uniform(0.15, 0.6).unsqueeze(1)
     eyes = (1 - share) * vector_to_pitchyaw(gaze) + person.angles(2.5, 1.5) + image.angles(3.0, 3.0)
     head = turn_head(unit(gaze), limit_eyes(eyes), image.angles(3.0)[:, 0])
 

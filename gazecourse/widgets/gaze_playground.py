@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from gazecourse import plotting
 from gazecourse.angles import angular_error, pitchyaw_to_rotation, pitchyaw_to_vector
 from gazecourse.faces.attributes import CATEGORIES, Factors, words
-from gazecourse.faces.domains import STUDIO
+from gazecourse.faces.domains import NORMALIZED_FOCAL, STUDIO
 from gazecourse.faces.head import identity_index
 from gazecourse.faces.renderer import Renderer
 from gazecourse.sketches import describe_direction
@@ -113,7 +113,7 @@ def start_face() -> Factors:
     """One face in the normalized camera, evenly lit, with nothing on and no camera flaws."""
     face = STUDIO.sample([0], people=PEOPLE, seed=11, split="train")
     return face.replace(
-        camera=torch.tensor([[720 / 224, 0, 0.5], [0, 720 / 224, 0.5], [0, 0, 1]]),
+        camera=torch.tensor([[NORMALIZED_FOCAL / 224, 0, 0.5], [0, NORMALIZED_FOCAL / 224, 0.5], [0, 0, 1]]),
         head_rotation=torch.eye(3),
         head_position=torch.tensor([0.0, 0.0, TARGET_DISTANCE]),
         target=0.0,

@@ -88,7 +88,7 @@ print("farthest that a ray misses its target:", f"{(hit - laptop.labels['target_
 # Pitch is positive **up**. Yaw is positive to the **left of the image**, which is the person's own right. Both are
 # worth seeing once. In a live notebook, move the sliders; the eyes follow the gaze, the head does not have to.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 RENDERER = Renderer(224)
 somebody = LAPTOP.sample([7], people=40, seed=0, split="train").replace(occluder=0, defocus=0, motion=0, noise=0)
 explorer = DirectionExplorer(RENDERER, somebody, gaze=(15, 30), head=(5, 12))
@@ -488,7 +488,7 @@ normalizing_rotation = check.normalizing_rotation(normalizing_rotation)
 # every output pixel and samples the picture there; what the webcam did not see stays black.
 
 # %%
-FOCAL, DISTANCE, SIZE = 720.0, 600.0, 224
+FOCAL, DISTANCE, SIZE = 840.0, 600.0, 224
 VIRTUAL = torch.tensor([[FOCAL, 0.0, SIZE / 2], [0.0, FOCAL, SIZE / 2], [0.0, 0.0, 1.0]])
 
 R = normalizing_rotation(CENTER, HEAD)

@@ -135,7 +135,7 @@ faces_camera = check.faces_camera(faces_camera)
 SIZE = 120
 head = model.express(model.shape(face), model.actions(face, torch.zeros(1, 2), torch.zeros(1, 2))).points[0]
 head = head + torch.tensor([0.0, 0.0, 600.0])  # in front of the camera
-focal = 720 / 224 * SIZE
+focal = 840 / 224 * SIZE
 screen = torch.stack([focal * head[:, 0] / head[:, 2], focal * head[:, 1] / head[:, 2]], dim=1) + SIZE / 2
 skin = model.triangles[model.part == 0]
 facing = faces_camera(screen[skin])
