@@ -29,7 +29,7 @@ from gazecourse.sample import Sample
 from gazecourse.training import Settings, predict, train
 
 SOURCE = "studio"
-EPOCHS = 22
+EPOCHS = 25
 BATCH_SIZE = 50
 PEAK_RATE = 2e-3
 WINDOW = (30.0, 18.0)
@@ -47,7 +47,9 @@ def eye_patches(images: Tensor, landmarks: Tensor) -> Tensor:
     patches = []
     for eye in (RIGHT_EYE, LEFT_EYE):
         place = landmarks[:, eye].mean(1).view(-1, 1, 1, 2) + offsets
-        patches.append(nn.functional.grid_sample(images, place * (2 / size) - 1, padding_mode="border"))
+        patches.append(
+            nn.functional.grid_sample(images, place * (2 / size) - 1, padding_mode="border", align_corners=False)
+        )
     return torch.cat(patches, dim=1)
 
 
@@ -70,12 +72,22 @@ class EyeNetwork(nn.Module):
         return head + self.gaze(torch.cat([self.eyes(even), head], dim=1))
 
 
+def mirror(patches: Tensor) -> Tensor:
+    """Both eyes as in a mirror: each patch flipped, and the two swapped."""
+    return torch.cat([patches[:, 3:], patches[:, :3]], dim=1).flip(3)
+
+
 def mirrored(patches: Tensor, head: Tensor, gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The same with half of the faces mirrored, which swaps the eyes and turns yaw around."""
+    """The same with half of the faces mirrored, which turns yaw around."""
     flip = torch.rand(len(patches)) < 0.5
-    swapped = torch.cat([patches[:, 3:], patches[:, :3]], dim=1).flip(3)
     sign = torch.stack([torch.ones(len(flip)), 1.0 - 2.0 * flip], dim=1)
-    return torch.where(flip.view(-1, 1, 1, 1), swapped, patches), head * sign, gaze * sign
+    return torch.where(flip.view(-1, 1, 1, 1), mirror(patches), patches), head * sign, gaze * sign
+
+
+def predicted_gaze(model: nn.Module, batch: Sample) -> Tensor:
+    """Gaze [B, 2]: the mean of what the network says to the faces and to their mirror images."""
+    patches, turned = eye_patches(batch.float_image(), batch.landmarks), torch.tensor([1.0, -1.0])
+    return (model(patches, batch.head) + turned * model(mirror(patches), turned * batch.head)) / 2
 
 
 def losses(model: nn.Module, batch: Sample) -> dict[str, Tensor]:
@@ -97,9 +109,7 @@ def trained(data: FaceDataset, seed: int) -> tuple[nn.Module, float]:
 
 def errors(model: nn.Module, data: FaceDataset) -> np.ndarray:
     """Angular error of every image, degrees."""
-    predicted = predict(
-        model, data, lambda network, batch: network(eye_patches(batch.float_image(), batch.landmarks), batch.head)
-    )
+    predicted = predict(model, data, predicted_gaze)
     return angular_error(predicted, data.gaze).numpy()
 
 

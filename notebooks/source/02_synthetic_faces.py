@@ -339,7 +339,11 @@ changes = {
     "expression": {"expression": 2, "expression_strength": 0.9},
     "glasses": {"glasses": 2},
     "hat": {"hat": 2},
-    "light": {"light_direction": normalize(torch.tensor([-0.9, -0.2, -0.4]), dim=0), "ambient_above": 0.06, "ambient_below": 0.05},
+    "light": {
+        "light_direction": normalize(torch.tensor([-0.9, -0.2, -0.4]), dim=0),
+        "ambient_above": 0.06,
+        "ambient_below": 0.05,
+    },
     "background": {"background": 4},
     "occluder": {"occluder": 1},
     "blur": {"defocus": 0.015},
@@ -399,32 +403,41 @@ plotting.show(
 # %% [markdown]
 # ## 8 · The domain gap
 # A network learns in one domain and is tested in another: that is the **domain gap**, and notebooks 05 to 08 are
-# about closing it. Is there one here at all? `benchmarks/domain_gap.py` trained a small network on *studio* (five
-# convolutions, three seeds) and tested it on new people of all four domains. The dashed line is a network that only
-# looks at the head: it answers with the head pose.
+# about closing it. Is there one here at all? `benchmarks/domain_gap.py` trained a small network on *studio*. It sees
+# what the first gaze networks saw (Zhang et al. 2015): patches of the eyes, and the head pose. It was tested on people
+# it never met, in all four domains, beside the prior that takes the head pose for the gaze. Brackets are 95 %
+# intervals over people.
 
 # %%
 record = json.loads((RESULTS / "domain_gap.json").read_text())
 print(f"trained on {record['source']}: {record['epochs']} epochs, {len(record['seeds'])} seeds")
-print(f"{'tested on':10}{'network':>20}{'head pose as gaze':>20}")
+print(f"{'tested on':10}{'network':>20}{'head pose as gaze':>20}{'what remains':>15}")
 for name, row in record["domains"].items():
-    error, low, high = row["error"]
-    print(f"{name:10}{error:6.1f}° [{low:4.1f}, {high:4.1f}]{row['prior'][0]:18.1f}°")
+    (error, low, high), prior = row["error"], row["prior"][0]
+    print(f"{name:10}{error:6.1f}° [{low:4.1f}, {high:4.1f}]{prior:18.1f}°{100 * error / prior:13.0f} %")
+
 
 # %%
-own = record["domains"]["studio"]["error"]
-assert record["domains"]["studio"]["prior"][0] > 2.5 * own[0]
-assert all(row["error"][1] > own[2] for name, row in record["domains"].items() if name != "studio")
+def remains(row: dict) -> tuple[float, float]:
+    """Smallest and largest share of the prior's error that the intervals allow."""
+    return row["error"][1] / row["prior"][2], row["error"][2] / row["prior"][1]
+
+
+at_home = record["domains"]["studio"]
+assert at_home["prior"][0] > 2.5 * at_home["error"][0]
+assert all(remains(row)[0] > remains(at_home)[1] for name, row in record["domains"].items() if name != "studio")
 
 # %% [markdown]
-# At home the network is far better than the head pose. Abroad it is clearly worse than at home, although every person
-# in every test is new to it: what hurts is not only new people but a new world.
+# Degrees alone would mislead. In *laptop* everybody looks at a small screen, so even the head pose is only some eight
+# degrees off, and a poor answer has a small error. The last column says what a network adds to the head pose: at home
+# it removes 60 % of the error, in every other domain clearly less, and in *wild* only a fifth. Every person in every
+# test is new to it, at home too. So what hurts is not only new people but a new world.
 #
 # ## What held
 # | claim | here |
 # |:--|:--|
 # | Rendered faces carry enough information to learn gaze from | yes: on unseen people the error is less than 1/2.5 of the head-pose prior |
-# | A model's error rises when the domain changes | yes, on all three other domains, with intervals that do not overlap |
+# | A model does worse when the domain changes | yes on all three, measured against each domain's own prior, with intervals that do not overlap; in degrees only on *wild*, since gaze in *laptop* and *lab* is so narrow |
 # | Factors can be changed without touching the label | yes, exactly |
 #
 # ## From the text to the code
