@@ -17,8 +17,10 @@ from gazecourse.faces.shards import FaceSet
 
 SCRIPT = Path(__file__).resolve().parents[1] / "data_scripts" / "render_faces.py"
 TINY = ["--domain", "lab", "--people", "2", "--images", "6", "--size", "32", "--processes", "1", "--device", "cpu"]
+# A shell that starts a job in the background has it ignore interrupts, and so all that the job starts.
 WITH_SMALL_SHARDS = """
-import runpy, sys
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from gazecourse.faces import rendering, shards
 shards.SHARD_IMAGES, rendering.CPU_PIXELS = 4, 4 * 16**2
 sys.argv = sys.argv[1:]
@@ -132,12 +134,15 @@ def test_ended_run_leaves_finished_shards_and_no_processes(signal_number, code, 
     arguments = ["--domain", "lab", "--people", "5", "--images", "4000", "--size", "16", "--processes", "2"]
     command = [sys.executable, "-c", WITH_SMALL_SHARDS, str(SCRIPT), *arguments, "--device", "cpu", "--out"]
     running = subprocess.Popen([*command, str(tmp_path)], stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.rglob("00000.json")):
-        assert running.poll() is None, running.stderr.read()
-        time.sleep(0.1)
-    workers = psutil.Process(running.pid).children(recursive=True)
-    running.send_signal(signal_number)
-    said = running.communicate(timeout=60)[1]
+    try:
+        while not list(tmp_path.rglob("00000.json")):
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.1)
+        workers = psutil.Process(running.pid).children(recursive=True)
+        running.send_signal(signal_number)
+        said = running.communicate(timeout=60)[1]
+    finally:
+        running.kill()
     assert running.returncode == code
     assert "Traceback" not in said
     if code == 130:

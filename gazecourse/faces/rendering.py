@@ -82,7 +82,7 @@ def render(
                 bar.set_description(f"Rendering {shard.faces.domain} {shard.faces.split}", refresh=False)
                 arrays.append(next(results))
                 bar.update(len(images))
-            shard.save({name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]})
+            shard.save({name: np.concatenate([rows[name] for rows in arrays]) for name in arrays[0]})
     return total
 
 
