@@ -268,8 +268,9 @@ class GazePlayground:
         picture, text = self.frame()
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=88)
-        data = {"image/jpeg": base64.b64encode(buffer.getvalue()).decode("ascii"), "text/plain": text}
-        return data, {"image/jpeg": {"width": SHOWN_WIDTH, "alt": f"A rendered face with its gaze arrows. {text}"}}
+        alt = f"A rendered face with its gaze arrows. {text}"
+        data = {"image/jpeg": base64.b64encode(buffer.getvalue()).decode("ascii"), "text/plain": alt}
+        return data, {"image/jpeg": {"width": SHOWN_WIDTH, "alt": alt}}
 
     # ------------------------------------------------------------------ widgets
     def show(self) -> None:

@@ -332,7 +332,7 @@ print("Glasses, light and blur moved; the gaze label did not.")
 base = playground.factors().replace(glasses=0, beard=0, hat=0)
 changes = {
     "nothing": {},
-    "another person": {"identity": 0.6 * torch.sin(torch.arange(len(identity_names())).float())},
+    "another person": {"identity": playground.people[9].identity},
     "age": {"age": 78.0, "hair_color": 5},
     "skin": {"skin_tone": 0.9},
     "beard": {"beard": 4},
