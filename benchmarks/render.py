@@ -5,7 +5,8 @@
 
 Measured is what ``python -m gazecourse data`` does, up to the file: factors are sampled, faces drawn and turned into
 bytes; one thread per process. The processes' start is left out. Memory is the largest sum of the resident memory of
-all processes (pages that they share count once for each).
+all processes (pages that they share count once for each). ``share_of_cores`` tells whether the processes had a core
+each: well below 1, something else was running, and the machine can do more.
 """
 
 from __future__ import annotations
@@ -82,8 +83,18 @@ def on_cpu(size: int, processes: int, seconds: float) -> dict[str, float]:
     with peak_memory() as peak, rendering.drawn(work, torch.device("cpu"), processes) as results:
         for _ in range(4 * processes):
             next(results)
+        before, start = _core_seconds(), time.perf_counter()
         rate = _rate(results, seconds)
-    return {"device": "cpu", "size": size, "processes": processes, **_rounded(rate, peak.size)}
+        share = (_core_seconds() - before) / (time.perf_counter() - start) / processes
+    measured = {**_rounded(rate, peak.size), "share_of_cores": round(share, 2)}
+    return {"device": "cpu", "size": size, "processes": processes, **measured}
+
+
+def _core_seconds() -> float:
+    """Processor time that this process and its children have had so far."""
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return sum(spent.user + spent.system for spent in times)
 
 
 def on_gpu(size: int, seconds: float) -> dict[str, float]:
