@@ -159,7 +159,7 @@ class GazePlayground:
         self.people = STUDIO.sample(list(range(PEOPLE)), people=PEOPLE, seed=11, split="train")
         self.values: dict[str, float] = {name: control.start for name, control in CONTROLS.items()}
         self._widgets: dict[str, Any] = {}
-        self._shown = None
+        self._shown = self._spoken = None
         self._meet(0)
         self.set(**values)
 
@@ -294,7 +294,7 @@ class GazePlayground:
         data, metadata = self._bundle()
         self._text.value = data["text/plain"]
         self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        display(plotting.spoken(data["text/plain"]), raw=True)
+        self._spoken = display(plotting.spoken(data["text/plain"]), raw=True, display_id=True)
 
     def reset(self) -> None:
         """Every control back to where it started."""
@@ -337,6 +337,7 @@ class GazePlayground:
         data, metadata = self._bundle()
         self._text.value = data["text/plain"]
         self._shown.update(data, metadata=metadata, raw=True)
+        self._spoken.update(plotting.spoken(data["text/plain"]), raw=True)
 
 
 SHAPES = {"face_width": "head-scale-horiz", "nose_width": "nose-scale-horiz", "eye_size": "eye-scale"}

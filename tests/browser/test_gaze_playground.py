@@ -23,9 +23,10 @@ def test_moving_sliders_redraws_the_face_and_says_the_new_gaze(notebook):
         page.page.keyboard.press("ArrowRight")
     expect(output).not_to_contain_text("25° to the left of the image", timeout=20_000)
     expect(output).to_contain_text("35° to the left of the image", timeout=20_000)
-    assert picture(output).get_attribute("src") != before
+    turned = picture(output).get_attribute("src")
+    assert turned != before
 
     output.get_by_role("tab", name="Wears").click()
     output.locator(".widget-dropdown", has_text="hat").locator("select").select_option("helmet")
     expect(output).to_contain_text("a helmet", timeout=20_000)
-    assert "helmet" in picture(output).get_attribute("alt")
+    assert picture(output).get_attribute("src") != turned
