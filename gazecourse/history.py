@@ -210,10 +210,18 @@ def _hardware(device: torch.device) -> dict[str, Value]:
     return {
         "device": device.type,
         **gpu,
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
     }
+
+
+def _processor() -> str:
+    """The processor as its maker calls it, where the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

@@ -47,8 +47,13 @@ class Sample:
         return self.image.to(torch.float32) / 255.0
 
 
-def collate(samples: list[Sample]) -> Sample:
-    """Stack samples into one batch; a label that any of them lacks is dropped."""
+def collate(samples: list[Sample] | Sample) -> Sample:
+    """Stack samples into one batch; a label that any of them lacks is dropped.
+
+    A batch passes unchanged: PyTorch's ``DataLoader`` hands over what ``__getitems__`` of a data set returned.
+    """
+    if isinstance(samples, Sample):
+        return samples
 
     def stack(name: str) -> Tensor | None:
         values = [getattr(s, name) for s in samples]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -83,6 +84,24 @@ def check_positive(name: str, value: float) -> float:
     if not (np.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
     return value
+
+
+def check_whole(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return ``value`` as an int if it is a whole number from ``low`` to ``high``.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is out of range.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number; got {describe(value)}.")
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name} must be {low} or more{'' if high is None else f', at most {high}'}; got {number}.")
+    return number
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> object:

@@ -99,6 +99,16 @@ def test_landmarks_are_the_projected_points_of_the_head(renderer, faces):
             np.testing.assert_allclose(label, place, atol=2e-3)
 
 
+def test_landmarks_lie_on_the_drawn_surface_even_where_the_neck_bends(renderer):
+    face = plain(expression=4, expression_strength=1.0, neck=torch.tensor([[0.6, 0.8]]))
+    geometry, _, _ = renderer._pose(face)
+    bent = renderer._bend_neck(geometry.points, face)
+    drawn = renderer.model.landmarks(bent @ face.head_rotation.transpose(1, 2) + face.head_position.unsqueeze(1))
+    _, labels = renderer.render(face)
+    for point, label in zip(drawn[0].double().numpy(), labels["landmarks"][0].numpy(), strict=True):
+        np.testing.assert_allclose(label, project(point, face.camera[0].double().numpy(), SIZE), atol=2e-3)
+
+
 def test_the_face_center_is_the_mean_of_eye_and_mouth_corners_and_lies_in_the_middle(renderer, faces):
     model = HeadModel()
     corners = model.shape(faces).landmarks[:, FACE_CENTER_POINTS]

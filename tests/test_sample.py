@@ -45,6 +45,11 @@ def test_collate_serves_a_data_loader():
     assert [batch.person.tolist() for batch in loader] == [[0, 1], [2, 3], [4]]
 
 
+def test_collate_leaves_a_batch_as_it_is():
+    batch = collate([sample(1), sample(2)])
+    assert collate(batch) is batch
+
+
 def test_to_moves_every_tensor_and_keeps_the_rest():
     moved = collate([sample(1), sample(2)]).to("meta")
     assert all(getattr(moved, name).device.type == "meta" for name in ("image", "gaze", "head", "landmarks", "person"))

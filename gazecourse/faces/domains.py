@@ -14,7 +14,6 @@ here, are in the picture. The zoom that brings every face to the same size leave
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -39,7 +38,7 @@ from gazecourse.faces.lighting import (
 from gazecourse.faces.people import CLOTHES_COLORS, WALL_COLORS, People, sample_people
 from gazecourse.faces.scenes import Scene, apply
 from gazecourse.normalization import normalizing_rotation
-from gazecourse.validation import check_choice, describe
+from gazecourse.validation import check_choice, check_whole, describe
 
 NORMALIZED_FOCAL = 840.0
 """Focal length of the normalized camera, in pixels of an image of NORMALIZED_SIZE."""
@@ -137,7 +136,7 @@ class Domain:
         Within one seed, no number is shared by two splits or two domains. Arguments as in ``sample``.
         """
         indices = _check_indices(indices)
-        _check_whole("people", people, 1, MOST_PEOPLE)
+        check_whole("people", people, 1, MOST_PEOPLE)
         check_choice("split", split, SPLITS)
         return (2 * self.number + SPLITS.index(split)) * MOST_PEOPLE + torch.tensor(indices) % people
 
@@ -178,7 +177,7 @@ class Domain:
 
     def _rows(self, indices: Sequence[int] | Tensor, people: int, seed: int, split: str) -> _Rows:
         person = self.person_numbers(indices, people=people, split=split)
-        _check_whole("seed", seed, 0, 2**63 - 1)
+        check_whole("seed", seed, 0, 2**63 - 1)
         prefix = f"{self.name}/{split}/{seed}"
         images = [f"{prefix}/{people}/image/{index}" for index in _check_indices(indices)]
         return _Rows(person, [f"{prefix}/person/{number}" for number in person.tolist()], images)
@@ -302,23 +301,13 @@ def _blink(number: Tensor) -> Tensor:
     return 0.05 * number + 0.35 * number**8
 
 
-def _check_whole(name: str, value: int, low: int, high: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer; got {describe(value)}.") from None
-    if isinstance(value, bool) or not low <= number <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}; got {value!r}.")
-    return number
-
-
 def _check_indices(indices: Sequence[int] | Tensor) -> list[int]:
     values = indices.tolist() if isinstance(indices, Tensor) and indices.ndim == 1 else indices
     if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
         raise TypeError(f"indices must be a list, a range or an integer tensor [N]; got {describe(indices)}.")
     if not values:
         raise ValueError("indices must name at least one image; got none.")
-    return [_check_whole("indices", value, 0, 2**62) for value in values]
+    return [check_whole("indices", value, 0, 2**62) for value in values]
 
 
 STUDIO = Domain(

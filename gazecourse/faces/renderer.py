@@ -22,6 +22,7 @@ VERSION = 1
 """Counts changes that alter pictures; rendered sets of another version are rendered again."""
 
 SUPERSAMPLING = 2
+"""Samples per pixel and axis."""
 SURFACE_TOLERANCE = 7.0
 """A landmark counts as visible if nothing lies more than this many mm in front of it."""
 
@@ -36,7 +37,7 @@ SHARPNESS = {"skin": 14.0, "mouth": 60.0, "hair": 20.0, "cloth": 6.0, "plastic":
 
 @dataclass
 class Scene:
-    """One mesh for everything in the picture, in the camera frame.
+    """A mesh: a piece of what is in the picture, in the head frame, or all of it, in the camera frame.
 
     ``points`` [B, V, 3] mm; ``color`` [B, V, 3] linear RGB; ``surface`` [B, V, 3] the coordinates that textures are
     drawn in (place on the mean head for skin, direction from the eye's center for eyeballs, strands for hair);
@@ -55,6 +56,12 @@ def _rotate(points: Tensor, rotation: Tensor) -> Tensor:
     return points @ rotation.transpose(1, 2)
 
 
+def _piece(points: Tensor, color: Tensor, surface: Tensor, openness: Tensor, triangles: Tensor, material: str) -> Scene:
+    """A mesh of one material."""
+    number = torch.full_like(triangles[:, 0], MATERIALS.index(material))
+    return Scene(points, color, surface, openness, triangles, number)
+
+
 def _neck_rotation(neck: Tensor) -> Tensor:
     """Rotation [B, 3, 3] of the shoulders in the head frame for a head turned by (pitch, yaw) against them."""
     return pitchyaw_to_rotation(neck).transpose(1, 2)
@@ -66,20 +73,13 @@ class Renderer:
     Args:
         size: of the images in pixels: one number for squares, or (height, width).
         device: where to compute; by default a GPU if there is one.
-        supersampling: samples per pixel and axis.
 
     ``render(factors)`` returns the images and the labels. Pixels depend on each image's own factors alone.
     """
 
-    def __init__(
-        self,
-        size: int | tuple[int, int] = 224,
-        device: torch.device | str | None = None,
-        supersampling: int = SUPERSAMPLING,
-    ) -> None:
+    def __init__(self, size: int | tuple[int, int] = 224, device: torch.device | str | None = None) -> None:
         height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
         self.height, self.width = int(check_positive("size", height)), int(check_positive("size", width))
-        self.supersampling = int(check_positive("supersampling", supersampling))
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = HeadModel(self.device)
         self.skin = Skin(self.model)
@@ -140,54 +140,51 @@ class Renderer:
 
     def _scene(self, factors: Factors, geometry: HeadGeometry, parts: list[Part]) -> Scene:
         """Head, eyeballs and accessories as one mesh in the camera frame."""
-        batch = len(factors)
-        rotation, position = factors.head_rotation, factors.head_position.unsqueeze(1)
-        eye_color = torch.zeros(batch, self.eye_points.shape[0], 3, device=self.device)
-        points, colors, surfaces = (
-            [geometry.points],
-            [self._head_color(factors)],
-            [self.model.mean.expand(batch, -1, -1)],
-        )
-        openness = [torch.where(self.helper, 0.45, self.model.occlusion.clamp(min=0.12)).expand(batch, -1)]
-        triangles, materials = [self.head_triangles], [self.head_material]
-        offset = geometry.points.shape[1]
-        throat = self._throat(geometry)
-        points.append(throat)
-        colors.append(torch.tensor([0.035, 0.008, 0.007], device=self.device).expand_as(throat))
-        surfaces.append(throat)
-        openness.append(torch.full(throat.shape[:2], 0.15, device=self.device))
-        triangles.append(self.throat_triangles + offset)
-        materials.append(torch.full_like(self.throat_triangles[:, 0], MATERIALS.index("mouth")))
-        offset += throat.shape[1]
-        for side in (0, 1):
-            center = geometry.eye_centers[:, side : side + 1]
-            ball = center + self.eye_points * geometry.eye_radius.view(-1, 1, 1)
-            points.append(ball)
-            colors.append(eye_color)
-            surfaces.append(_rotate(self.eye_points.expand(batch, -1, -1), rotation))
-            openness.append(lid_shade(ball, geometry, side))
-            triangles.append(self.eye_triangles + offset)
-            materials.append(torch.full_like(self.eye_triangles[:, 0], MATERIALS.index("eye")))
-            offset += ball.shape[1]
-        for part in parts:
-            count = part.points.shape[1]
-            hidden = geometry.points[:, :1].expand(-1, count, -1)
-            points.append(torch.where(part.shown.view(-1, 1, 1), part.points, hidden))
-            colors.append(part.color.unsqueeze(1).expand(-1, count, -1) if part.color.dim() == 2 else part.color)
-            surfaces.append(part.surface if part.surface is not None else part.points)
-            openness.append(torch.full((batch, count), 0.9, device=self.device))
-            triangles.append(part.triangles + offset)
-            materials.append(torch.full_like(part.triangles[:, 0], MATERIALS.index(part.material)))
-            offset += count
-        in_head = self._bend_neck(torch.cat(points, dim=1), factors)
+        pieces = [self._head_piece(factors, geometry), self._throat_piece(geometry)]
+        pieces += [self._eye_piece(factors, geometry, side) for side in (0, 1)]
+        pieces += [self._accessory_piece(part, geometry) for part in parts]
+        counts = [piece.points.shape[1] for piece in pieces]
+        starts = [sum(counts[:number]) for number in range(len(counts))]
+        in_head = self._bend_neck(torch.cat([piece.points for piece in pieces], dim=1), factors)
         return Scene(
-            points=_rotate(in_head, rotation) + position,
-            color=torch.cat(colors, dim=1),
-            surface=torch.cat(surfaces, dim=1),
-            openness=torch.cat(openness, dim=1),
-            triangles=torch.cat(triangles),
-            material=torch.cat(materials),
+            points=_rotate(in_head, factors.head_rotation) + factors.head_position.unsqueeze(1),
+            color=torch.cat([piece.color for piece in pieces], dim=1),
+            surface=torch.cat([piece.surface for piece in pieces], dim=1),
+            openness=torch.cat([piece.openness for piece in pieces], dim=1),
+            triangles=torch.cat([piece.triangles + start for piece, start in zip(pieces, starts, strict=True)]),
+            material=torch.cat([piece.material for piece in pieces]),
         )
+
+    def _head_piece(self, factors: Factors, geometry: HeadGeometry) -> Scene:
+        batch = len(factors)
+        openness = torch.where(self.helper, 0.45, self.model.occlusion.clamp(min=0.12)).expand(batch, -1)
+        surface = self.model.mean.expand(batch, -1, -1)
+        color = self._head_color(factors)
+        return Scene(geometry.points, color, surface, openness, self.head_triangles, self.head_material)
+
+    def _throat_piece(self, geometry: HeadGeometry) -> Scene:
+        points = self._throat(geometry)
+        color = torch.tensor([0.035, 0.008, 0.007], device=self.device).expand_as(points)
+        openness = torch.full(points.shape[:2], 0.15, device=self.device)
+        return _piece(points, color, points, openness, self.throat_triangles, "mouth")
+
+    def _eye_piece(self, factors: Factors, geometry: HeadGeometry, side: int) -> Scene:
+        """One eyeball; its color depends on where it looks, and is found pixel by pixel."""
+        center = geometry.eye_centers[:, side : side + 1]
+        points = center + self.eye_points * geometry.eye_radius.view(-1, 1, 1)
+        surface = _rotate(self.eye_points.expand(len(factors), -1, -1), factors.head_rotation)
+        openness = lid_shade(points, geometry, side)
+        return _piece(points, torch.zeros_like(points), surface, openness, self.eye_triangles, "eye")
+
+    def _accessory_piece(self, part: Part, geometry: HeadGeometry) -> Scene:
+        """Something worn; on heads that do not wear it, it shrinks to a point inside the head."""
+        count = part.points.shape[1]
+        nowhere = geometry.points[:, :1].expand(-1, count, -1)
+        points = torch.where(part.shown.view(-1, 1, 1), part.points, nowhere)
+        color = part.color.unsqueeze(1).expand(-1, count, -1) if part.color.dim() == 2 else part.color
+        surface = part.surface if part.surface is not None else part.points
+        openness = torch.full(points.shape[:2], 0.9, device=self.device)
+        return _piece(points, color, surface, openness, part.triangles, part.material)
 
     def _throat(self, geometry: HeadGeometry) -> Tensor:
         """A dark fan [B, 13, 3] behind the lips, where the mouth's inside has no surface of its own."""
@@ -225,7 +222,7 @@ class Renderer:
         Samples of one pixel that show the same material share one color, as in multisample antialiasing; eyes are
         shaded at every sample, for the edge of the iris is what gaze is read from.
         """
-        step, width = self.supersampling, self.width * self.supersampling
+        step, width = SUPERSAMPLING, self.width * SUPERSAMPLING
         line = torch.div(view.pixel, width, rounding_mode="floor")
         column = view.pixel - line * width
         pixel = torch.div(line, step, rounding_mode="floor") * self.width + torch.div(
@@ -311,7 +308,7 @@ class Renderer:
 
     def _overlays(self, canvas: Tensor, depth: Tensor, scene: Scene, screen: Tensor, factors: Factors) -> Tensor:
         """Lashes and lenses, drawn over the finished samples [B × H × W, 4] where nothing lies in front of them."""
-        height, width = self.height * self.supersampling, self.width * self.supersampling
+        height, width = self.height * SUPERSAMPLING, self.width * SUPERSAMPLING
         lash = scene.material == MATERIALS.index("lash")
         both = scene.triangles[lash]
         both = torch.cat([both, both.flip(1)])
@@ -336,7 +333,7 @@ class Renderer:
         if len(lens) == 0 or not bool((factors.glasses > 0).any()):
             return canvas
         triangles = scene.triangles.index_select(0, lens)
-        view = rasterize(screen, triangles, self.height * self.supersampling, self.width * self.supersampling)
+        view = rasterize(screen, triangles, self.height * SUPERSAMPLING, self.width * SUPERSAMPLING)
         if len(view.pixel) == 0:
             return canvas
         normals = vertex_normals(scene.points, triangles)
@@ -361,7 +358,7 @@ class Renderer:
 
     def _compose(self, samples: Tensor, factors: Factors) -> Tensor:
         """Average the samples [B × H × W, 4] (premultiplied RGB and cover) over the background, linear RGB."""
-        batch, step = len(factors), self.supersampling
+        batch, step = len(factors), SUPERSAMPLING
         blocks = samples.view(batch, self.height, step, self.width, step, 4)
         layers = sum(blocks[:, :, i, :, j] for i in range(step) for j in range(step)) / step**2
         layers = layers.permute(0, 3, 1, 2)
@@ -369,15 +366,13 @@ class Renderer:
         return (layers[:, :3] + (1 - layers[:, 3:]) * behind).contiguous()
 
     # ------------------------------------------------------------------ labels
-    def _labels(
-        self, factors: Factors, geometry: HeadGeometry, eyes: Tensor, gaze: Tensor, depth: Tensor
-    ) -> dict[str, Tensor]:
+    def _labels(self, factors: Factors, scene: Scene, eyes: Tensor, gaze: Tensor, depth: Tensor) -> dict[str, Tensor]:
         """Everything that is known about each picture; angles in radians, lengths in mm, places in pixels."""
-        landmarks = _rotate(geometry.landmarks, factors.head_rotation) + factors.head_position.unsqueeze(1)
+        landmarks = self.model.landmarks(scene.points[:, : len(self.model.mean)])
         screen = self._project(landmarks, factors.camera, self.width)
-        height, width = self.height * self.supersampling, self.width * self.supersampling
-        column = (screen[..., 0] * self.supersampling).long()
-        row = (screen[..., 1] * self.supersampling).long()
+        height, width = self.height * SUPERSAMPLING, self.width * SUPERSAMPLING
+        column = (screen[..., 0] * SUPERSAMPLING).long()
+        row = (screen[..., 1] * SUPERSAMPLING).long()
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         batch = torch.arange(len(factors), device=self.device).view(-1, 1) * (height * width)
         pixel = batch + row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
@@ -418,8 +413,8 @@ class Renderer:
         geometry, eyes, gaze = self._pose(factors)
         scene = self._scene(factors, geometry, self.accessories.parts(geometry, factors))
         normals = vertex_normals(scene.points, scene.triangles)
-        scale = self.width * self.supersampling
-        height = self.height * self.supersampling
+        scale = self.width * SUPERSAMPLING
+        height = self.height * SUPERSAMPLING
         screen = self._project(scene.points, factors.camera, scale)
         solid = (scene.material != MATERIALS.index("lash")) & (scene.material != MATERIALS.index("lens"))
         # Rows of hidden overlay triangles collapse to one corner, so that triangle numbers stay those of the scene.
@@ -433,4 +428,4 @@ class Renderer:
         depth.index_copy_(0, view.pixel, view.interpolate(scene.points[..., 2:], scene.triangles).squeeze(1))
         canvas = self._overlays(canvas, depth, scene, screen, factors)
         images = optics.capture(self._compose(canvas, factors), factors)
-        return images, self._labels(factors, geometry, eyes, gaze, depth)
+        return images, self._labels(factors, scene, eyes, gaze, depth)

@@ -27,7 +27,8 @@ from tqdm import tqdm
 from gazecourse.errors import CourseError
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.faces.renderer import Renderer
-from gazecourse.faces.shards import FaceSet, Shard, check_whole
+from gazecourse.faces.shards import FaceSet, Shard
+from gazecourse.validation import check_whole
 
 CPU_PIXELS = 2**18
 """Pixels drawn at once by a process on a CPU: 20 images of 112 × 112, in half a gigabyte. A change changes bytes."""

@@ -22,7 +22,7 @@ from gazecourse.faces.domains import DOMAINS, MOST_PEOPLE, SPLITS
 from gazecourse.faces.renderer import VERSION
 from gazecourse.files import atomic_write
 from gazecourse.paths import data_dir
-from gazecourse.validation import check_choice, describe
+from gazecourse.validation import check_choice, check_whole
 
 SHARD_IMAGES = 200
 
@@ -139,17 +139,3 @@ class Shard:
             "count": len(self.indices),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-
-
-def check_whole(name: str, value: object, low: int, high: int | None = None) -> int:
-    """Return ``value`` if it is an integer from ``low`` to ``high``.
-
-    Raises:
-        TypeError: it is no integer.
-        ValueError: it is out of range.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number; got {describe(value)}.")
-    if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} must be {low} or more{'' if high is None else f', at most {high}'}; got {value}.")
-    return value
