@@ -1,0 +1,76 @@
+"""ImageNet weights: taken from torchvision where they can be had, and one clear line that says which it was."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+CONNECT_SECONDS = 3.0
+"""Longer than this nobody waits to learn that there is no network."""
+
+
+def load_imagenet(module: nn.Module, name: str, *, only: str = "") -> str:
+    """Load torchvision's ImageNet weights into ``module``, if they are on disk or can be downloaded.
+
+    Args:
+        module: takes the weights whose names and shapes fit exactly.
+        name: torchvision's name of the network, e.g. "alexnet" or "mobilenet_v2".
+        only: take the weights below this prefix ("features."), without it.
+    Returns:
+        One line for the reader: "ImageNet weights ..." or "random weights: ..." with the reason.
+    Raises:
+        ValueError: the weights are there, and are those of another architecture.
+    """
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name).DEFAULT
+    where = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+    try:
+        if not where.exists():
+            _require_network(weights.url)
+        state = weights.get_state_dict(progress=False, map_location="cpu", weights_only=True)
+    except (OSError, URLError) as error:
+        return f"random weights: those of ImageNet could not be had ({_reason(error)})"
+    load_weights(module, {key.removeprefix(only): value for key, value in state.items() if key.startswith(only)})
+    return f"ImageNet weights (torchvision, {weights.url.rsplit('/', 1)[-1]})"
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """``module.load_state_dict(state)``, with an error that names the first thing that does not fit.
+
+    Raises:
+        ValueError: a weight is missing, unknown or of another shape: the weights are another architecture's.
+    """
+    own = module.state_dict()
+    problems: list[tuple[Callable[[str], str], list[str]]] = [
+        (lambda n: f"has no {n}", sorted(own.keys() - state.keys())),
+        (lambda n: f"has {n}, which the network lacks", sorted(state.keys() - own.keys())),
+        (
+            lambda n: f"has {n} with shape {list(state[n].shape)} where the network has {list(own[n].shape)}",
+            [n for n in own if n in state and own[n].shape != state[n].shape],
+        ),
+    ]
+    for describe_problem, names in problems:
+        if names:
+            more = f" (and {len(names) - 1} more like it)" if len(names) > 1 else ""
+            raise ValueError(
+                f"state must be the weights of this {type(module).__name__}; it {describe_problem(names[0])}{more}. "
+                "They belong to another architecture, width or size."
+            )
+    module.load_state_dict(dict(state))
+
+
+def _require_network(url: str) -> None:
+    """Raise within seconds where the host cannot be reached: urllib by itself may wait for minutes."""
+    parts = urlparse(url)
+    socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS).close()
+
+
+def _reason(error: Exception) -> str:
+    return "no network" if isinstance(error, (socket.gaierror, TimeoutError, URLError, ConnectionError)) else str(error)
