@@ -14,59 +14,19 @@ from __future__ import annotations
 import argparse
 import cProfile
 import pstats
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+from memory import GIB, peak_memory
 from report import write
 
 from gazecourse.faces import rendering
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.faces.renderer import Renderer
 from gazecourse.faces.shards import FaceSet
-
-GIB = 2**30
-
-
-@dataclass
-class Peak:
-    """The largest memory use seen, in bytes."""
-
-    size: int = 0
-
-
-@contextmanager
-def peak_memory() -> Iterator[Peak]:
-    """Watch the resident memory of this process and its children."""
-    peak, done = Peak(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.1):
-            peak.size = max(peak.size, _resident())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _resident() -> int:
-    total = 0
-    me = psutil.Process()
-    for process in (me, *me.children(recursive=True)):
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
 
 
 def tasks(size: int, device: str) -> list[rendering.Task]:
