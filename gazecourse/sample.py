@@ -17,6 +17,8 @@ class Sample:
         gaze: [2] (pitch, yaw), radians, canonical camera frame (x right, y down, z forward).
         head: [2] (pitch, yaw) of the head, same frame.
         landmarks: [N, 2] (x, y) in pixels; (0, 0) is the corner of the image, pixel centres at .5.
+        face_center: [3] (x, y, z) of the face center in the physical camera's frame, mm.
+        screen: [2] (x, y) of the point looked at, mm from the top left corner of the screen.
         person: identity, int (a tensor [B] in a batch).
         domain: where the sample comes from (a list in a batch).
         factors: what is known about the gaze-irrelevant factors, by name.
@@ -26,6 +28,8 @@ class Sample:
     gaze: Tensor
     head: Tensor | None = None
     landmarks: Tensor | None = None
+    face_center: Tensor | None = None
+    screen: Tensor | None = None
     person: int | Tensor = -1
     domain: str | list[str] = ""
     factors: dict[str, Tensor] = field(default_factory=dict)
@@ -65,6 +69,8 @@ def collate(samples: list[Sample] | Sample) -> Sample:
         gaze=stack("gaze"),
         head=stack("head"),
         landmarks=stack("landmarks"),
+        face_center=stack("face_center"),
+        screen=stack("screen"),
         person=torch.tensor([int(s.person) for s in samples]),
         domain=[str(s.domain) for s in samples],
         factors={key: torch.stack([s.factors[key] for s in samples]) for key in sorted(known)},

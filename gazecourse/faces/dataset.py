@@ -126,6 +126,17 @@ class FaceDataset(Dataset):
         return self.labels["landmarks"]
 
     @property
+    def face_center(self) -> Tensor:
+        """[N, 3] of the face center in the physical camera's frame, mm."""
+        return (self.factors.head_position.unsqueeze(1) @ self.factors.normalization).squeeze(1)
+
+    @property
+    def screen(self) -> Tensor | None:
+        """[N, 2] of the point looked at, mm from the top left corner of the screen; None where there is no screen."""
+        points = self.labels["screen"]
+        return None if bool(points.isnan().any()) else points
+
+    @property
     def visibility(self) -> Tensor:
         """[N, 68] bool: whether nothing hides the landmark."""
         return self.labels["visibility"]
@@ -156,6 +167,8 @@ class FaceDataset(Dataset):
             gaze=self.gaze[index],
             head=self.head[index],
             landmarks=self.landmarks[index],
+            face_center=self.face_center[index],
+            screen=None if self.screen is None else self.screen[index],
             person=int(self.person[index]),
             domain=self.domain,
             factors={name: values[index] for name, values in self.classes.items()},
@@ -169,6 +182,8 @@ class FaceDataset(Dataset):
             gaze=self.gaze[chosen],
             head=self.head[chosen],
             landmarks=self.landmarks[chosen],
+            face_center=self.face_center[chosen],
+            screen=None if self.screen is None else self.screen[chosen],
             person=self.person[chosen],
             domain=[self.domain] * len(chosen),
             factors={name: values[chosen] for name, values in self.classes.items()},

@@ -1,0 +1,74 @@
+"""What the older networks look at: eye crops cut from a normalized face, and the face grid of iTracker."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from gazecourse.validation import check_array
+
+RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
+"""Landmarks (iBUG 68) of the person's right and left eye."""
+
+WINDOW = (0.27, 0.16)
+"""Width and height of what an eye crop shows, as shares of the width of the face image: 1.5 eyes wide."""
+
+GRID = 25
+"""Cells of the face grid along either side (Krafka et al. 2016)."""
+
+FACE_WIDTH = 160.0
+"""Millimeters that the box of the face grid is wide and high: what a normalized face image shows of a face."""
+
+
+def eye_crops(images: Tensor, landmarks: Tensor, size: tuple[int, int] = (36, 60)) -> tuple[Tensor, Tensor]:
+    """Crops around both eyes, enlarged from the face image.
+
+    Args:
+        images: [B, C, H, W] faces in [0, 1].
+        landmarks: [B, 68, 2] (x, y) in pixels of these images.
+        size: (height, width) of the crops in pixels.
+    Returns:
+        Right eye and left eye (the person's), [B, C, *size] each; beyond the image its edge is repeated.
+    Raises:
+        TypeError, ValueError: no landmarks, or not 68 per image.
+    """
+    if landmarks is None:
+        raise ValueError("landmarks must be [B, 68, 2]; got None: without landmarks there are no eye crops.")
+    check_array("images", images, ("B", "C", "H", "W"))
+    check_array("landmarks", landmarks, (len(images), 68, 2), hint="Eye crops are cut about the landmarks 36 to 47.")
+    height, width = images.shape[-2:]
+    x = torch.linspace(-0.5, 0.5, size[1], device=images.device) * WINDOW[0] * width
+    y = torch.linspace(-0.5, 0.5, size[0], device=images.device) * WINDOW[1] * width
+    offsets = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    to_unit = 2 / torch.tensor([width, height], device=images.device)
+    crops = []
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        place = landmarks[:, eye].mean(1).view(-1, 1, 1, 2) + offsets
+        crops.append(grid_sample(images, place * to_unit - 1, padding_mode="border", align_corners=False))
+    return crops[0], crops[1]
+
+
+def face_grid(center: Tensor, focal: float = 1.0) -> Tensor:
+    """Where in the webcam's picture the face is, as iTracker wants to know: cells of the picture that its box covers.
+
+    Args:
+        center: [B, 3] face center in the physical camera's frame, mm.
+        focal: focal length in units of the picture's width.
+    Returns:
+        [B, 25, 25], the covered share of each cell of the square around the picture's middle, as wide as the picture.
+    Raises:
+        TypeError, ValueError: another shape, or a face that is not in front of the camera.
+    """
+    check_array("center", center, ("B", 3))
+    if not bool((center[:, 2] > 0).all()):
+        raise ValueError("center must lie in front of the camera (z > 0).")
+    middle = (focal * center[:, :2] / center[:, 2:] + 0.5) * GRID
+    half = (focal * FACE_WIDTH / 2 / center[:, 2:]) * GRID
+    edges = torch.arange(GRID, device=center.device, dtype=center.dtype)
+
+    def covered(axis: int) -> Tensor:
+        low, high = (middle[:, axis, None] - half).clamp(0, GRID), (middle[:, axis, None] + half).clamp(0, GRID)
+        return (torch.minimum(high, edges + 1) - torch.maximum(low, edges)).clamp(0, 1)
+
+    return covered(1).unsqueeze(2) * covered(0).unsqueeze(1)
