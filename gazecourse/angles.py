@@ -75,7 +75,11 @@ def pitchyaw_to_vector(pitchyaw: Array) -> Array:
         ValueError: wrong shape, NaN or infinity.
     """
     hint = "Directions are (pitch, yaw) in radians; vectors go through vector_to_pitchyaw first."
-    check_array("pitchyaw", pitchyaw, ("...", 2), hint=hint)
+    return unit_vector(check_array("pitchyaw", pitchyaw, ("...", 2), hint=hint))
+
+
+def unit_vector(pitchyaw: Array) -> Array:
+    """``pitchyaw_to_vector`` without checks, for losses: NaN must reach the training loop, which names the step."""
     xp = _library(pitchyaw)
     pitch, yaw = pitchyaw[..., 0], pitchyaw[..., 1]
     return xp.stack([-xp.cos(pitch) * xp.sin(yaw), -xp.sin(pitch), -xp.cos(pitch) * xp.cos(yaw)], -1)

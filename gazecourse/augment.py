@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gazecourse.faces.attributes import NAMED
 from gazecourse.sample import Sample
 from gazecourse.validation import describe
 
@@ -25,9 +26,12 @@ def _mirrored_landmarks() -> list[int]:
 MIRRORED_68 = _mirrored_landmarks()
 """Number of the iBUG landmark that takes the place of each in the mirror: the person's left becomes their right."""
 
+MIRRORED = {68: MIRRORED_68, 6: [3, 2, 1, 0, 5, 4]}
+"""The same by number of landmarks; six are MPIIFaceGaze's corners of eyes and mouth."""
+
 
 def mirror(batch: Sample, which: Tensor | None = None) -> Sample:
-    """Faces as in a mirror: image, landmarks, gaze, head pose and place are turned around together.
+    """Faces as in a mirror: image, landmarks, gaze, head pose, place and side of the light turn around together.
 
     A mirrored person looks at a mirrored screen, so ``screen`` is dropped.
 
@@ -37,9 +41,13 @@ def mirror(batch: Sample, which: Tensor | None = None) -> Sample:
     Raises:
         ValueError: ``which`` is not bool [B].
     """
+    if batch.image.ndim != 4:
+        raise ValueError(
+            f"batch must hold images [B, 3, H, W]; got {describe(batch.image)}. collate([sample]) makes one."
+        )
     count = len(batch.image)
     which = torch.ones(count, dtype=torch.bool, device=batch.image.device) if which is None else which
-    if which.shape != (count,) or which.dtype != torch.bool:
+    if not isinstance(which, Tensor) or which.shape != (count,) or which.dtype != torch.bool:
         raise ValueError(f"which must be bool [{count}]; got {describe(which)}.")
 
     def turned(values: Tensor | None, axis: int) -> Tensor | None:
@@ -57,17 +65,33 @@ def mirror(batch: Sample, which: Tensor | None = None) -> Sample:
         landmarks=_mirror_landmarks(batch, which),
         face_center=turned(batch.face_center, 0),
         screen=None,
+        factors={name: _mirror_classes(name, values, which) for name, values in batch.factors.items()},
     )
+
+
+def _mirror_classes(name: str, values: Tensor, which: Tensor) -> Tensor:
+    """Classes of a named factor; "light from the left" comes from the right in the mirror."""
+    words = list(NAMED[name].words) if name in NAMED else []
+    other = [_other_side(word) for word in words]
+    if words == other:
+        return values
+    turned = torch.tensor([words.index(word) for word in other], device=values.device)
+    return torch.where(which, turned[values], values)
+
+
+def _other_side(words: str) -> str:
+    sides = {"left": "right", "right": "left"}
+    return " ".join(sides.get(word, word) for word in words.split(" "))
 
 
 def _mirror_landmarks(batch: Sample, which: Tensor) -> Tensor | None:
     points = batch.landmarks
     if points is None:
         return None
-    if points.shape[1] != 68:
-        raise ValueError(f"landmarks must be [B, 68, 2], whose mirrored order is known; got {describe(points)}.")
+    if points.shape[1] not in MIRRORED:
+        raise ValueError(f"landmarks must be [B, 68 or 6, 2], whose mirrored order is known; got {describe(points)}.")
     across = batch.image.shape[-1] - points[..., :1]
-    other = torch.cat([across, points[..., 1:]], dim=-1)[:, MIRRORED_68]
+    other = torch.cat([across, points[..., 1:]], dim=-1)[:, MIRRORED[points.shape[1]]]
     return torch.where(which.view(-1, 1, 1), other, points)
 
 

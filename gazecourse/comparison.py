@@ -187,8 +187,10 @@ def regress_head_pose(head: Tensor, gaze: Tensor) -> Callable[[Tensor], Tensor]:
     Returns:
         A function from head poses [M, 2] to gaze [M, 2].
     """
-    check_array("head", head, ("N", 2))
-    check_array("gaze", gaze, (len(head), 2))
+    head = torch.as_tensor(check_array("head", head, ("N", 2)))
+    gaze = torch.as_tensor(check_array("gaze", gaze, (len(head), 2)))
+    if len(head) < 3:
+        raise ValueError(f"head must hold three poses or more, for a line has three unknowns; got {len(head)}.")
     design = torch.cat([head, torch.ones_like(head[:, :1])], dim=1).double()
     solution = torch.linalg.lstsq(design, gaze.double()).solution
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from gazecourse.validation import check_array
+from gazecourse.validation import check_array, check_positive, describe
 
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
-"""Landmarks (iBUG 68) of the person's right and left eye."""
+EYES = {68: (slice(36, 42), slice(42, 48)), 6: (slice(0, 2), slice(2, 4))}
+"""Landmarks of the person's right and left eye: all around them (iBUG 68), or their corners (MPIIFaceGaze's six)."""
 
 WINDOW = (0.27, 0.16)
 """Width and height of what an eye crop shows, as shares of the width of the face image: 1.5 eyes wide."""
@@ -21,29 +21,33 @@ FACE_WIDTH = 160.0
 """Millimeters that the box of the face grid is wide and high: what a normalized face image shows of a face."""
 
 
-def eye_crops(images: Tensor, landmarks: Tensor, size: tuple[int, int] = (36, 60)) -> tuple[Tensor, Tensor]:
+def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (36, 60)) -> tuple[Tensor, Tensor]:
     """Crops around both eyes, enlarged from the face image.
 
     Args:
         images: [B, C, H, W] faces in [0, 1].
-        landmarks: [B, 68, 2] (x, y) in pixels of these images.
-        size: (height, width) of the crops in pixels.
+        landmarks: [B, 68 or 6, 2] (x, y) in pixels of these images.
+        size: of the crops in pixels: (height, width), or one number for squares.
     Returns:
         Right eye and left eye (the person's), [B, C, *size] each; beyond the image its edge is repeated.
     Raises:
-        TypeError, ValueError: no landmarks, or not 68 per image.
+        TypeError, ValueError: no landmarks, or neither 68 nor 6 per image.
     """
     if landmarks is None:
-        raise ValueError("landmarks must be [B, 68, 2]; got None: without landmarks there are no eye crops.")
-    check_array("images", images, ("B", "C", "H", "W"))
-    check_array("landmarks", landmarks, (len(images), 68, 2), hint="Eye crops are cut about the landmarks 36 to 47.")
+        raise ValueError("landmarks must be [B, 68 or 6, 2]; got None: without landmarks there are no eye crops.")
+    images = torch.as_tensor(check_array("images", images, ("B", "C", "H", "W")))
+    check_array("landmarks", landmarks, (len(images), "68 or 6", 2))
+    if landmarks.shape[1] not in EYES:
+        raise ValueError(f"landmarks must be [B, 68 or 6, 2], where the eyes are known; got {describe(landmarks)}.")
+    landmarks = torch.as_tensor(landmarks).to(images)
+    rows, columns = (size, size) if isinstance(size, int) else size
     height, width = images.shape[-2:]
-    x = torch.linspace(-0.5, 0.5, size[1], device=images.device) * WINDOW[0] * width
-    y = torch.linspace(-0.5, 0.5, size[0], device=images.device) * WINDOW[1] * width
+    x = torch.linspace(-0.5, 0.5, columns).to(images) * WINDOW[0] * width
+    y = torch.linspace(-0.5, 0.5, rows).to(images) * WINDOW[1] * width
     offsets = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-    to_unit = 2 / torch.tensor([width, height], device=images.device)
+    to_unit = 2 / torch.tensor([width, height]).to(images)
     crops = []
-    for eye in (RIGHT_EYE, LEFT_EYE):
+    for eye in EYES[landmarks.shape[1]]:
         place = landmarks[:, eye].mean(1).view(-1, 1, 1, 2) + offsets
         crops.append(grid_sample(images, place * to_unit - 1, padding_mode="border", align_corners=False))
     return crops[0], crops[1]
@@ -58,9 +62,10 @@ def face_grid(center: Tensor, focal: float = 1.0) -> Tensor:
     Returns:
         [B, 25, 25], the covered share of each cell of the square around the picture's middle, as wide as the picture.
     Raises:
-        TypeError, ValueError: another shape, or a face that is not in front of the camera.
+        TypeError, ValueError: another shape, a face that is not in front of the camera, or no focal length.
     """
-    check_array("center", center, ("B", 3))
+    center = torch.as_tensor(check_array("center", center, ("B", 3)))
+    check_positive("focal", focal)
     if not bool((center[:, 2] > 0).all()):
         raise ValueError("center must lie in front of the camera (z > 0).")
     middle = (focal * center[:, :2] / center[:, 2:] + 0.5) * GRID

@@ -235,14 +235,17 @@ class Logbook:
         if not bad:
             return
         losses = ", ".join(f"{name} = {value}" for name, value in bad.items())
-        samples = self.batches.indices(self.step).flatten().tolist()
         weights = next((n for n, p in self.model.named_parameters() if not p.isfinite().all()), None)
         cause = "" if weights is None else f" The weights {weights} are no longer finite: look at earlier gradients."
-        kept = f"that of step {self._saved_step}" if self._saved_step else "none yet"
         raise FloatingPointError(
             f"The loss is not finite at step {self.step} (epoch {self.progress.epoch + 1}): {losses}.{cause} "
-            f"The batch holds the samples {_shortened(samples)} of the data. Last good checkpoint: {kept}."
+            f"{self._batch_and_checkpoint()}"
         )
+
+    def _batch_and_checkpoint(self) -> str:
+        samples = self.batches.indices(self.step).flatten().tolist()
+        kept = f"that of step {self._saved_step}" if self._saved_step else "none yet"
+        return f"The batch holds the samples {_shortened(samples)} of the data. Last good checkpoint: {kept}."
 
     def record_step(self, values: dict[str, float]) -> None:
         """Count the step that was just made; record its losses if it is one of those to record."""
@@ -281,8 +284,10 @@ class Logbook:
                 yield
         except KeyboardInterrupt:
             self.progress.status = "interrupted"
-        except BaseException:
+        except BaseException as error:
             self.progress.status = "failed"
+            if isinstance(error, Exception) and self.step < self.progress.total_steps:
+                error.add_note(f"This ended the run at step {self.step}. {self._batch_and_checkpoint()}")
             raise
         finally:
             self._append("end", status=self.progress.status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gazecourse.angles import pitchyaw_to_vector
+from gazecourse.angles import unit_vector
 from gazecourse.validation import describe
 
 
@@ -38,7 +38,8 @@ def gaze_angular(pred: Tensor, target: Tensor) -> Tensor:
         ValueError: the shapes differ or are not [B, 2].
     """
     _check_pair(pred, target)
-    a, b = pitchyaw_to_vector(pred), pitchyaw_to_vector(target)
+    precision = torch.promote_types(torch.promote_types(pred.dtype, target.dtype), torch.float32)
+    a, b = unit_vector(pred.to(precision)), unit_vector(target.to(precision))
     across = (torch.linalg.cross(a, b).square().sum(-1) + 1e-12).sqrt()
     return torch.atan2(across, (a * b).sum(-1)).mean()
 

@@ -61,7 +61,7 @@ def alexnet_features(form: str = "two_tower", *, width: float = 1.0, stride: int
     Args:
         form: "two_tower" (2012, grouped convolutions) or "one_tower" (torchvision's).
         width: factor of all channel numbers.
-        stride: of conv1. With 2, images of half the size give maps of the same size.
+        stride: of conv1. With 2, images of half the size give maps of the same size (two-tower form) or one smaller.
     Returns:
         A module from [B, 3, H, W] to [B, 256 · width, h, w]. Convolutions are initialized as He et al. (2015) do for
         ReLU networks: the N(0, 0.01) of 2012 was made for full width and weeks of training.
@@ -133,7 +133,7 @@ class AlexNet(nn.Module):
     ) -> None:
         super().__init__()
         self.features = alexnet_features(form, width=width, stride=stride)
-        self.form, self.size = form, check_size(size or SIZES[form])
+        self.form, self.size = form, check_size(SIZES[form] if size is None else size)
         channels, height, across = map_shape(self.features, self.size)
         hidden = scaled(4096, width)
         self.input = ImageInput(self.size)

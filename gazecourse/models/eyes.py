@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gazecourse.crops import GRID
 from gazecourse.models.alexnet import alexnet_features, map_shape, scaled
-from gazecourse.models.inputs import ImageInput
+from gazecourse.models.inputs import ImageInput, check_size
 from gazecourse.validation import check_array, check_choice, describe
 
 HEAD_HINT = "Head pose goes in as (pitch, yaw), radians."
@@ -26,6 +26,11 @@ def _require(name: str, crop: Tensor | None) -> Tensor:
     if crop is None:
         raise ValueError(f"{name} must be an eye crop [B, 3, h, w]; got None. gazecourse.crops.eye_crops cuts them.")
     return crop
+
+
+def _require_batch(name: str, crop: Tensor, count: int) -> None:
+    if len(crop) != count:
+        raise ValueError(f"{name} must be one crop for each of {count} faces; got {len(crop)}.")
 
 
 class EyeNet(nn.Module):
@@ -56,6 +61,7 @@ class EyeNet(nn.Module):
         check_choice("eyes", eyes, (1, 2))
         self.head_pose = head_pose
         self.names = ("right", "left")[:eyes]
+        size = check_size(size)
         self.input = nn.ModuleDict({name: ImageInput(size, name) for name in self.names})
         self.features = nn.ModuleDict({name: alexnet_features(form, width=width, stride=stride) for name in self.names})
         channels, height, across = map_shape(self.features["right"], size)
@@ -73,10 +79,14 @@ class EyeNet(nn.Module):
             TypeError, ValueError: an eye crop or the head pose is needed and missing, or has another shape.
         """
         crops = {"right": right, "left": left}
-        known = [check_array("head", head, (len(right), 2), hint=HEAD_HINT)] if self.head_pose else []
+        known = []
         for name in self.names:
-            maps = self.features[name](self.input[name](_require(name, crops[name])))
-            known.append(torch.relu(self.eye[name](maps.flatten(1))))
+            standardized = self.input[name](_require(name, crops[name]))
+            _require_batch(name, standardized, len(right))
+            known.append(torch.relu(self.eye[name](self.features[name](standardized).flatten(1))))
+        if self.head_pose:
+            check_array("head", head, (len(right), 2), hint=HEAD_HINT)
+            known.append(torch.as_tensor(head).to(known[0]))
         return self.gaze(torch.cat(known, dim=1))
 
 
@@ -96,7 +106,7 @@ class ITracker(nn.Module):
 
     def __init__(
         self,
-        size: int = 224,
+        size: int | tuple[int, int] = 224,
         *,
         face_only: bool = False,
         eye_size: tuple[int, int] = (36, 60),
@@ -106,9 +116,10 @@ class ITracker(nn.Module):
     ) -> None:
         super().__init__()
         self.face_only = face_only
-        self.face_input = ImageInput((size, size), "face")
+        face_size, eye_size = check_size(size), check_size(eye_size)
+        self.face_input = ImageInput(face_size, "face")
         self.face_features = alexnet_features(form, width=width, stride=stride)
-        face_units = torch.Size(map_shape(self.face_features, size)).numel()
+        face_units = torch.Size(map_shape(self.face_features, face_size)).numel()
         self.face = nn.Sequential(nn.Linear(face_units, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU())
         if face_only:
             self.gaze = _head(64, 128, dropout=0.0)
@@ -130,11 +141,17 @@ class ITracker(nn.Module):
         """
         seen = [self.face(self.face_features(self.face_input(face)).flatten(1))]
         if not self.face_only:
-            eyes = [
-                self.eye_features(check(_require(name, crop))).flatten(1)
-                for name, check, crop in (("right", self.right_input, right), ("left", self.left_input, left))
-            ]
-            if grid is None or grid.shape != (len(face), GRID, GRID):
-                raise ValueError(f"grid must be the face grid [{len(face)}, {GRID}, {GRID}]; got {describe(grid)}.")
-            seen += [self.eyes(torch.cat(eyes, dim=1)), self.grid(grid.flatten(1))]
+            eyes = []
+            for name, check, crop in (("right", self.right_input, right), ("left", self.left_input, left)):
+                standardized = check(_require(name, crop))
+                _require_batch(name, standardized, len(face))
+                eyes.append(self.eye_features(standardized).flatten(1))
+            seen += [self.eyes(torch.cat(eyes, dim=1)), self.grid(self._checked_grid(grid, seen[0]).flatten(1))]
         return self.gaze(torch.cat(seen, dim=1))
+
+    @staticmethod
+    def _checked_grid(grid: Tensor | None, like: Tensor) -> Tensor:
+        """The face grid as numbers of the kind the network computes with."""
+        if grid is None or tuple(grid.shape) != (len(like), GRID, GRID):
+            raise ValueError(f"grid must be the face grid [{len(like)}, {GRID}, {GRID}]; got {describe(grid)}.")
+        return torch.as_tensor(grid).to(like)

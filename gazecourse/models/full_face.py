@@ -117,6 +117,8 @@ class FullFace(nn.Module):
     def _initialize(self, deviations: tuple[float, float, float] | None) -> None:
         if deviations is None:
             return
+        if len(deviations) != 3:
+            raise ValueError(f"weights_std must be three deviations, of fc1, fc2 and fc3; got {describe(deviations)}.")
         for layer, deviation, bias in zip((self.fc1, self.fc2, self.fc3), deviations, (1.0, 0.0, 0.0), strict=True):
             nn.init.normal_(layer.weight, std=deviation)
             nn.init.constant_(layer.bias, bias)

@@ -44,9 +44,15 @@ def check_images(name: str, images: Tensor, size: tuple[int, int]) -> Tensor:
     if images.numel():
         low, high = (value.item() for value in torch.aminmax(images.detach()))
         if not (low >= -RANGE_SLACK and high <= 1 + RANGE_SLACK):  # written so that NaN does not pass
-            hint = " Divide by 255." if high > 2 else " The network shifts and scales them itself." if low < 0 else ""
-            raise ValueError(f"{wanted}; got values from {low:.4g} to {high:.4g}.{hint}")
+            raise ValueError(f"{wanted}; got values from {low:.4g} to {high:.4g}.{_advice(low, high)}")
     return images
+
+
+def _advice(low: float, high: float) -> str:
+    """What was probably done to images with such values."""
+    if -10 <= low < 0 and high <= 10:
+        return " The network shifts and scales them itself."
+    return " Divide by 255." if low >= 0 and 2 < high <= 255 else ""
 
 
 class ImageInput(nn.Module):
@@ -65,4 +71,5 @@ class ImageInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Standardized images [B, 3, H, W]."""
-        return (check_images(self.name, images, self.size) - self.mean) / self.std
+        images = check_images(self.name, images, self.size).to(self.mean.dtype)
+        return (images - self.mean) / self.std

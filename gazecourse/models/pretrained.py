@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from urllib.error import URLError
 from urllib.parse import urlparse
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
+
+from gazecourse.errors import CourseError
 
 CONNECT_SECONDS = 3.0
 """Longer than this nobody waits to learn that there is no network."""
@@ -21,23 +25,33 @@ def load_imagenet(module: nn.Module, name: str, *, only: str = "") -> str:
     Args:
         module: takes the weights whose names and shapes fit exactly.
         name: torchvision's name of the network, e.g. "alexnet" or "mobilenet_v2".
-        only: take the weights below this prefix ("features."), without it.
+        only: take the weights below this prefix ("features."), without it, as far as ``module`` has a place for them:
+            a network may keep the first blocks alone.
     Returns:
         One line for the reader: "ImageNet weights ..." or "random weights: ..." with the reason.
     Raises:
         ValueError: the weights are there, and are those of another architecture.
+        CourseError: the file on disk is damaged.
     """
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(name).DEFAULT
     where = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    try:
-        if not where.exists():
+    if not where.exists():
+        try:
             _require_network(weights.url)
+            weights.get_state_dict(progress=False, map_location="cpu", weights_only=True)
+        except (OSError, URLError) as error:
+            return f"random weights: those of ImageNet could not be had ({_reason(error)})"
+    try:
         state = weights.get_state_dict(progress=False, map_location="cpu", weights_only=True)
-    except (OSError, URLError) as error:
-        return f"random weights: those of ImageNet could not be had ({_reason(error)})"
-    load_weights(module, {key.removeprefix(only): value for key, value in state.items() if key.startswith(only)})
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise CourseError(f"{where} is damaged. Delete it, and it is downloaded again.") from error
+    if only:
+        places = module.state_dict()
+        state = {key.removeprefix(only): value for key, value in state.items() if key.startswith(only)}
+        state = {key: value for key, value in state.items() if key in places}
+    load_weights(module, state)
     return f"ImageNet weights (torchvision, {weights.url.rsplit('/', 1)[-1]})"
 
 
@@ -68,6 +82,8 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def _require_network(url: str) -> None:
     """Raise within seconds where the host cannot be reached: urllib by itself may wait for minutes."""
+    if getproxies().get("https"):
+        return  # the proxy decides; it cannot be asked without a download
     parts = urlparse(url)
     socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS).close()
 

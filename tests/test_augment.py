@@ -1,0 +1,275 @@
+"""Augmented samples keep true labels: checked on numbers, and on faces that are rendered and their mirror images."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gazecourse.angles import pitchyaw_to_rotation
+from gazecourse.augment import MIRRORED_68, mirror, randomly_mirrored, shaken_landmarks
+from gazecourse.faces import attributes
+from gazecourse.faces.domains import DOMAINS
+from gazecourse.faces.renderer import Renderer
+from gazecourse.sample import Sample
+
+SIZE = 64
+
+
+def numbers(count=3, width=6, seed=0, landmarks=68, **changes):
+    """A batch of noise in which every label is there."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape):
+        return torch.rand(count, *shape, generator=generator)
+
+    labels = {
+        "image": torch.randint(0, 256, (count, 3, 5, width), generator=generator, dtype=torch.uint8),
+        "gaze": rand(2) - 0.5,
+        "head": rand(2) - 0.5,
+        "landmarks": rand(landmarks, 2) * width,
+        "face_center": rand(3) * 100 + 400,
+        "screen": rand(2) * 200,
+        "person": torch.arange(count),
+        "domain": ["laptop"] * count,
+        "factors": {"age": torch.arange(count)},
+    }
+    return Sample(**{**labels, **changes})
+
+
+def assert_same(one, other, but=()):
+    for name in (f.name for f in fields(Sample) if f.name not in but):
+        a, b = getattr(one, name), getattr(other, name)
+        if isinstance(a, torch.Tensor):
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=0, msg=name)
+        elif name == "factors":
+            assert a.keys() == b.keys()
+            assert all(torch.equal(a[key], b[key]) for key in a)
+        else:
+            assert a == b, name
+
+
+# ---------------------------------------------------------------------- mirror, by the numbers
+
+
+@settings(max_examples=40)
+@given(st.lists(st.booleans(), min_size=1, max_size=5), st.integers(1, 9), st.integers(0, 99))
+def test_mirroring_the_same_faces_twice_gives_them_back(which, width, seed):
+    batch, mask = numbers(len(which), width, seed, screen=None), torch.tensor(which)
+    assert_same(mirror(mirror(batch, mask), mask), batch)
+
+
+def test_mirror_turns_every_label_around():
+    batch = numbers()
+    mirrored = mirror(batch)
+    assert torch.equal(mirrored.image[1, :, 2], batch.image[1, :, 2, [5, 4, 3, 2, 1, 0]])
+    for name, signs in (("gaze", (1, -1)), ("head", (1, -1)), ("face_center", (-1, 1, 1))):
+        assert torch.equal(getattr(mirrored, name), getattr(batch, name) * torch.tensor(signs)), name
+    assert torch.equal(mirrored.landmarks[..., 1], batch.landmarks[:, MIRRORED_68, 1])
+    torch.testing.assert_close(mirrored.landmarks[..., 0], 6 - batch.landmarks[:, MIRRORED_68, 0])
+    assert mirrored.screen is None
+    assert_same(mirrored, batch, but=("image", "gaze", "head", "face_center", "landmarks", "screen"))
+
+
+def test_the_original_is_left_as_it_was():
+    batch = numbers()
+    mirror(batch)
+    randomly_mirrored(batch)
+    shaken_landmarks(batch)
+    assert_same(batch, numbers())
+
+
+def test_labels_that_are_missing_stay_missing():
+    mirrored = mirror(bare())
+    assert (mirrored.head, mirrored.landmarks, mirrored.face_center, mirrored.screen) == (None,) * 4
+
+
+def bare():
+    return Sample(image=torch.zeros(2, 3, 4, 4, dtype=torch.uint8), gaze=torch.zeros(2, 2))
+
+
+def test_a_mask_mirrors_some_faces_and_leaves_the_others_alone():
+    batch, mask = numbers(4), torch.tensor([False, True, True, False])
+    some, everything = mirror(batch, mask), mirror(batch)
+    for name in ("image", "gaze", "head", "landmarks", "face_center"):
+        expected = getattr(batch, name).clone()
+        expected[mask] = getattr(everything, name)[mask]
+        assert torch.equal(getattr(some, name), expected), name
+
+
+def test_mirrored_order_exchanges_pairs_and_keeps_what_lies_in_the_middle():
+    order = torch.tensor(MIRRORED_68)
+    assert sorted(MIRRORED_68) == list(range(68))
+    assert torch.equal(order[order], torch.arange(68))
+    middle = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]  # chin, bridge and tip of the nose, lips
+    assert (order == torch.arange(68)).nonzero().flatten().tolist() == middle
+
+
+def test_every_part_of_the_face_stays_a_part_of_its_kind():
+    parts = [range(17), range(17, 27), range(27, 31), range(31, 36), range(36, 48), range(48, 60), range(60, 68)]
+    assert all({MIRRORED_68[point] for point in part} == set(part) for part in parts)
+    assert {MIRRORED_68[point] for point in range(36, 42)} == set(range(42, 48)), "right eye and left eye"
+
+
+def test_one_half_of_the_faces_is_mirrored_at_random_and_each_of_them_as_a_whole():
+    torch.manual_seed(0)
+    batch = numbers(400)
+    changed, everything = randomly_mirrored(batch), mirror(batch)
+    was_mirrored = changed.gaze[:, 1] != batch.gaze[:, 1]
+    assert 0.4 < was_mirrored.float().mean() < 0.6
+    assert_same(changed, mirror(batch, was_mirrored))
+    assert torch.equal(changed.image[was_mirrored], everything.image[was_mirrored])
+    assert torch.equal(changed.image[~was_mirrored], batch.image[~was_mirrored])
+    assert not torch.equal(randomly_mirrored(batch).gaze, changed.gaze), "others the next time"
+
+
+def test_light_from_the_left_comes_from_the_right_in_the_mirror():
+    """0 front, 1 left of the picture, 2 right, 3 above, 4 below: the true class, or none."""
+    words = attributes.NAMED["light from"].words
+    assert [words.index(f"light from the {side}") for side in ("left", "right")] == [1, 2]
+    batch = numbers(5, factors={"light from": torch.tensor([0, 1, 2, 3, 4])})
+    mirrored = mirror(batch, torch.tensor([True, True, True, True, True])).factors.get("light from")
+    assert mirrored is None or mirrored.tolist() == [0, 2, 1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: mirror(numbers(3), torch.ones(2, dtype=torch.bool)), ValueError, r"which must be bool \[3\]; got .*2"),
+        (lambda: mirror(numbers(3), torch.tensor([0, 1, 1])), ValueError, r"which must be bool \[3\]; got .*int64"),
+        (lambda: mirror(numbers(3), torch.ones(3, 1) > 0), ValueError, r"which must be bool \[3\]"),
+        (
+            lambda: mirror(numbers(landmarks=5)),
+            ValueError,
+            r"landmarks must be \[B, 68 or 6, 2\], whose mirrored order",
+        ),
+        (lambda: shaken_landmarks(bare()), ValueError, r"batch must have landmarks \[B, N, 2\]; it has None"),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mirror(numbers(3), [True, False, True]), "which must be bool"),
+        (lambda: mirror(Sample(torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(2))), "batch must"),
+    ],
+    ids=["a list for which", "one sample instead of a batch"],
+)
+def test_usual_mistakes_are_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+# ---------------------------------------------------------------------- shaken landmarks
+
+
+def test_landmarks_of_a_face_move_together_and_those_of_others_elsewhere():
+    torch.manual_seed(0)
+    batch = numbers(2000)
+    moved = shaken_landmarks(batch, 1.5)
+    offset = moved.landmarks - batch.landmarks
+    assert (offset - offset[:, :1]).abs().max() < 1e-5, "one offset for all 68"
+    each = offset[:, 0]
+    assert each.mean(0).tolist() == pytest.approx([0, 0], abs=5 * 1.5 / 2000**0.5)
+    assert each.std(0).tolist() == pytest.approx([1.5, 1.5], rel=5 / 4000**0.5)
+    assert torch.corrcoef(each.T)[0, 1].abs() < 0.12
+    assert_same(moved, batch, but=("landmarks",))
+
+
+# ---------------------------------------------------------------------- mirror, on faces
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return Renderer(SIZE, "cpu")
+
+
+def plain(yaw=0.0, sideways=0.0):
+    """One average, symmetric face in even light, turned by ``yaw``, that looks at a point ``sideways``, mm."""
+    factors = DOMAINS["studio"].sample([0], people=1, seed=7, split="test")
+    light, towards = torch.zeros_like(factors.light_color), torch.zeros_like(factors.light_direction)
+    light[:, 0], towards[:, :, 2] = 1.0, -1.0
+    fixed = {
+        "camera": torch.tensor([[720 / 224, 0, 0.5], [0, 720 / 224, 0.5], [0, 0, 1]]),
+        "identity": torch.zeros_like(factors.identity),
+        "head_rotation": pitchyaw_to_rotation(torch.tensor([0.05, yaw])),
+        "head_position": torch.tensor([0.0, 0.0, 600.0]), "target": torch.tensor([sideways, 100.0, 0.0]),
+        "normalization": torch.eye(3), "neck": 0.0, "glasses": 0, "hat": 0, "occluder": 0,
+        "expression": 0, "blink": 0.0, "hair_style": 0, "beard": 0, "noise": 0.0, "motion": 0.0, "defocus": 0.0,
+        "resolution": 1.0, "compression": 100.0, "exposure": 1.0, "light_color": light, "light_direction": towards,
+        "ambient_above": 0.3, "ambient_below": 0.3, "skin_tone": 0.3, "makeup": 0.0, "background": 0,
+    }  # fmt: skip
+    return factors.replace(**fixed)
+
+
+@pytest.fixture(scope="module")
+def drawn(renderer):
+    """Makes samples; the same face again is not rendered again."""
+    known = {}
+
+    def draw(yaw, sideways):
+        if (yaw, sideways) not in known:
+            images, labels = renderer.render(plain(yaw, sideways))
+            known[yaw, sideways] = Sample(
+                image=(images * 255).round().to(torch.uint8),
+                gaze=labels["gaze"],
+                head=labels["head"],
+                landmarks=labels["landmarks"],
+                face_center=labels["face_center"],
+            )
+        return known[yaw, sideways]
+
+    return draw
+
+
+@pytest.mark.parametrize(("yaw", "sideways"), [(0.0, 0.0), (0.4, 0.0), (0.4, -200.0), (0.0, 250.0)])
+def test_the_mirror_image_of_a_face_has_the_labels_of_the_face_that_it_shows(drawn, yaw, sideways):
+    """Turned right and looking right, mirrored, is what the renderer draws and labels as turned and looking left."""
+    mirrored, rendered = mirror(drawn(yaw, sideways)), drawn(-yaw, -sideways)
+    torch.testing.assert_close(mirrored.gaze, rendered.gaze, atol=2e-3, rtol=0)
+    torch.testing.assert_close(mirrored.head, rendered.head, atol=1e-5, rtol=0)
+    off = (mirrored.landmarks - rendered.landmarks).norm(dim=-1)
+    assert off.max() < 0.6, f"landmark {off.argmax()} is {off.max():.1f} pixels from where it should be"
+    difference = (mirrored.image.float() - rendered.image.float()).abs().mean()
+    assert difference < 6, f"pictures differ by {difference:.1f} gray levels"
+    if yaw:
+        unmirrored = (drawn(yaw, sideways).image.float() - rendered.image.float()).abs().mean()
+        assert unmirrored > 2 * difference
+
+
+def pixels_at(sample, points):
+    """Colors [N, 3] at places of the first image, between pixels interpolated."""
+    place = (points / SIZE * 2 - 1).view(1, 1, -1, 2)
+    return torch.nn.functional.grid_sample(sample.float_image(), place, align_corners=False)[0, :, 0].T
+
+
+def test_each_mirrored_landmark_lies_on_the_pixels_of_its_counterpart(drawn):
+    sample = drawn(0.4, -200.0)
+    mirrored = mirror(sample)
+    there, here = pixels_at(sample, sample.landmarks[0]), pixels_at(mirrored, mirrored.landmarks[0])
+    torch.testing.assert_close(here, there[MIRRORED_68], atol=1e-4, rtol=0)
+    assert (here - there).abs().max() > 0.1, "which is another place for landmarks that are not in the middle"
+
+
+def test_the_persons_left_eye_corner_is_where_the_pixel_of_the_right_one_went(drawn):
+    """The right corner's surroundings, turned around, are found about the left corner of the mirror image."""
+    sample = drawn(0.4, -200.0)
+    mirrored = mirror(sample)
+    for right, left in ((36, 45), (39, 42)):
+        x, y = sample.landmarks[0, right].round().int().tolist()  # the corner between two pixels
+        there = sample.image[0, :, y - 3 : y + 3, x - 3 : x + 3]
+        x, y = mirrored.landmarks[0, left].round().int().tolist()
+        here = mirrored.image[0, :, y - 3 : y + 3, x - 3 : x + 3]
+        assert torch.equal(here, there.flip(2))
+
+
+def test_in_the_mirror_the_persons_right_eye_is_still_on_the_left_of_the_picture(drawn):
+    for sample in (drawn(0.4, -200.0), mirror(drawn(0.4, -200.0))):
+        right, left = sample.landmarks[0, 36:42, 0], sample.landmarks[0, 42:48, 0]
+        assert right.max() < left.min()
+        assert sample.landmarks[0, :17, 0].diff().min() > -1, "the jaw runs from the picture's left to its right"
