@@ -195,6 +195,7 @@ def regress_head_pose(head: Tensor, gaze: Tensor) -> Callable[[Tensor], Tensor]:
     solution = torch.linalg.lstsq(design, gaze.double()).solution
 
     def predict(other: Tensor) -> Tensor:
+        other = torch.as_tensor(check_array("head", other, ("N", 2)))
         return (torch.cat([other, torch.ones_like(other[:, :1])], dim=1).double() @ solution).to(other.dtype)
 
     return predict

@@ -106,6 +106,15 @@ def test_mirrored_order_exchanges_pairs_and_keeps_what_lies_in_the_middle():
     assert (order == torch.arange(68)).nonzero().flatten().tolist() == middle
 
 
+def test_six_landmarks_exchange_outer_with_outer_and_inner_with_inner_corners():
+    """MPIIFaceGaze's order: right eye's outer and inner corner, left eye's inner and outer, mouth's right and left."""
+    face = torch.tensor([[1.0, 2.0], [2.0, 3.0], [4.0, 3.5], [5.5, 2.5], [2.5, 6.0], [4.5, 6.5]])
+    batch = numbers(1, width=8, landmarks=6)
+    batch.landmarks = face[None]
+    expected = torch.tensor([[2.5, 2.5], [4.0, 3.5], [6.0, 3.0], [7.0, 2.0], [3.5, 6.5], [5.5, 6.0]])
+    assert torch.equal(mirror(batch).landmarks[0], expected)
+
+
 def test_every_part_of_the_face_stays_a_part_of_its_kind():
     parts = [range(17), range(17, 27), range(27, 31), range(31, 36), range(36, 48), range(48, 60), range(60, 68)]
     assert all({MIRRORED_68[point] for point in part} == set(part) for part in parts)

@@ -184,6 +184,11 @@ def test_regression_takes_arrays_or_names_them():
         assert str(error).startswith("head must")  # noqa: PT017
 
 
+def test_regression_from_arrays_predicts_for_arrays():
+    head = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_allclose(np.asarray(regress_head_pose(head, 2 * head)(head)), 2 * head, atol=1e-9)
+
+
 # ---------------------------------------------------------------------- the methods
 
 

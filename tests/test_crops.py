@@ -70,6 +70,14 @@ def test_right_is_the_persons_right_landmarks_36_to_41_and_left_the_next_six():
     assert right[0, 0].mean() < 60 < left[0, 0].mean()
 
 
+def test_with_six_landmarks_an_eye_is_cut_midway_between_its_corners():
+    """MPIIFaceGaze's: the corners of the person's right eye, of the left eye, and of the mouth."""
+    corners = torch.tensor([[[36.0, 44.0], [46.0, 46.0], [74.0, 45.0], [85.0, 43.0], [50.0, 80.0], [70.0, 80.0]]])
+    right, left = eye_crops(ramps(), corners, size=(5, 5))
+    assert right[0, :, 2, 2].tolist() == pytest.approx((41.0, 45.0), abs=1e-3)
+    assert left[0, :, 2, 2].tolist() == pytest.approx((79.5, 44.0), abs=1e-3)
+
+
 def test_each_image_of_a_batch_is_cut_at_its_own_landmarks():
     landmarks = torch.cat([eyes_at((40.0, 30.0), (80.0, 30.0)), eyes_at((45.0, 50.0), (70.0, 55.0))])
     right, left = eye_crops(ramps(count=2), landmarks, size=(5, 5))
@@ -146,6 +154,12 @@ def test_a_size_of_one_number_makes_squares_or_is_named():
         assert eye_crops(ramps(), eyes_at((60.0, 45.0), (60.0, 45.0)), 9)[0].shape == (1, 2, 9, 9)
     except TypeError as error:
         assert str(error).startswith("size must")  # noqa: PT017
+
+
+@pytest.mark.parametrize("size", [(36, 60, 3), 4.5, "36", 0, (36, 0)])
+def test_impossible_sizes_are_named(size):
+    with pytest.raises((TypeError, ValueError), match="size must"):
+        eye_crops(ramps(), eyes_at((60.0, 45.0), (60.0, 45.0)), size)
 
 
 # ---------------------------------------------------------------------- face grid

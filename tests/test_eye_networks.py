@@ -235,3 +235,8 @@ def test_sizes_are_checked_as_in_the_other_networks(build):
         assert build().shape[1] == 2
     except (TypeError, ValueError) as error:
         assert "size must be a whole number" in str(error)  # noqa: PT017
+
+
+def test_a_face_grid_that_is_a_list_is_named():
+    with pytest.raises((TypeError, ValueError), match="grid must"):
+        itracker()(**ALL | {"grid": GRID.tolist()})

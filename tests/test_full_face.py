@@ -358,3 +358,13 @@ def test_a_wrong_number_of_deviations_is_named():
 def test_spatial_weights_refuse_other_maps_by_name(shape):
     with pytest.raises(ValueError, match=r"u must be feature maps \[B, 4, h, w\]; got tensor of shape"):
         SpatialWeights(4)(torch.rand(shape))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [(lambda: small(weights_std=0.1), "weights_std must"), (lambda: SpatialWeights(4)(None), "u must")],
+    ids=["one deviation", "no maps"],
+)
+def test_values_of_another_kind_are_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()

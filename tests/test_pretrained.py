@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torchvision.models import AlexNet_Weights, MobileNet_V2_Weights, alexnet, mobilenet_v2
 
+from gazecourse.errors import CourseError
 from gazecourse.models import AlexNet, GazeNet
 from gazecourse.models import pretrained as module
 from gazecourse.models.alexnet import alexnet_features
@@ -204,6 +205,19 @@ def test_a_damaged_file_is_named(hub):
     except Exception as error:
         said = str(error)
     assert FILES["alexnet"] in said
+
+
+def test_a_download_that_arrives_damaged_is_named_at_once(hub, monkeypatch):
+    monkeypatch.setattr(module, "_require_network", lambda url: None)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda url, file, *args, **kwargs: cut_off(file))
+    with pytest.raises(CourseError, match=FILES["alexnet"]):
+        load_imagenet(alexnet_features("one_tower"), "alexnet", only="features.")
+
+
+def cut_off(path):
+    torch.save(in_torchvisions_format(alexnet), path)
+    with open(path, "r+b") as file:
+        file.truncate(1000)
 
 
 # ---------------------------------------------------------------------- weights that do not fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -152,6 +153,6 @@ class ITracker(nn.Module):
     @staticmethod
     def _checked_grid(grid: Tensor | None, like: Tensor) -> Tensor:
         """The face grid as numbers of the kind the network computes with."""
-        if grid is None or tuple(grid.shape) != (len(like), GRID, GRID):
+        if not isinstance(grid, (Tensor, np.ndarray)) or tuple(grid.shape) != (len(like), GRID, GRID):
             raise ValueError(f"grid must be the face grid [{len(like)}, {GRID}, {GRID}]; got {describe(grid)}.")
         return torch.as_tensor(grid).to(like)

@@ -63,7 +63,7 @@ class SpatialWeights(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         """V [B, N, h, w] for feature maps U [B, N, h, w]."""
         channels = self.conv1.in_channels
-        if u.ndim != 4 or u.shape[1] != channels:
+        if not isinstance(u, Tensor) or u.ndim != 4 or u.shape[1] != channels:
             raise ValueError(f"u must be feature maps [B, {channels}, h, w]; got {describe(u)}.")
         return Weigh.apply(u, self.weights(u))
 
@@ -117,7 +117,7 @@ class FullFace(nn.Module):
     def _initialize(self, deviations: tuple[float, float, float] | None) -> None:
         if deviations is None:
             return
-        if len(deviations) != 3:
+        if not isinstance(deviations, (tuple, list)) or len(deviations) != 3:
             raise ValueError(f"weights_std must be three deviations, of fc1, fc2 and fc3; got {describe(deviations)}.")
         for layer, deviation, bias in zip((self.fc1, self.fc2, self.fc3), deviations, (1.0, 0.0, 0.0), strict=True):
             nn.init.normal_(layer.weight, std=deviation)

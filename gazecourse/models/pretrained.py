@@ -40,8 +40,9 @@ def load_imagenet(module: nn.Module, name: str, *, only: str = "") -> str:
     if not where.exists():
         try:
             _require_network(weights.url)
-            weights.get_state_dict(progress=False, map_location="cpu", weights_only=True)
-        except (OSError, URLError) as error:
+            where.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(weights.url, str(where), where.stem.rsplit("-", 1)[-1], progress=False)
+        except (OSError, URLError, RuntimeError) as error:  # RuntimeError: what arrived has another checksum
             return f"random weights: those of ImageNet could not be had ({_reason(error)})"
     try:
         state = weights.get_state_dict(progress=False, map_location="cpu", weights_only=True)
