@@ -117,13 +117,17 @@ def test_points_of_the_picture_have_the_colors_of_the_legend():
     assert np.array_equal(person[:4], [to_rgba(color) for color in CATEGORY_COLORS[:4]])
 
 
-def test_faces_in_the_picture_do_not_cover_each_other_and_stand_at_their_points():
+def test_faces_in_the_picture_stand_whole_at_their_points_and_do_not_cover_each_other():
     figure, _ = explorer().figure()
     faces = [image for ax in figure.axes for image in ax.images]
     assert 2 * 4 <= len(faces) <= 2 * 12
     for ax in {image.axes for image in faces}:
         places = np.array([image.get_extent() for image in ax.images])
         points = ax.collections[0].get_offsets()
+        assert places[:, 0].min() >= ax.get_xlim()[0]
+        assert places[:, 1].max() <= ax.get_xlim()[1]
+        assert places[:, 2].min() >= ax.get_ylim()[0]
+        assert places[:, 3].max() <= ax.get_ylim()[1]
         for image, place in zip(ax.images, places, strict=True):
             row = int(image.get_array()[0, 0, 0]) // 5
             assert np.array(points[row]) == pytest.approx([place[:2].mean(), place[2:].mean()])
@@ -236,15 +240,17 @@ def test_pickers_and_choose_do_the_same(shown):
 
 
 def test_last_change_is_sent_once_more_because_a_busy_browser_drops_it(shown, monkeypatch):
-    monkeypatch.setattr("gazecourse.widgets.feature_explorer.SETTLED", 0.05)
-    shown.choose(stage="fc")
-    shown.choose(stage="conv5", color="person")
-    sent, last = [], shown._scatter.widget.points.copy()
+    monkeypatch.setattr("gazecourse.widgets.feature_explorer.SETTLED", 0.5)
+    sent, timers = [], []
     shown._scatter.widget.observe(lambda change: sent.append(change["new"]), names="points")
-    shown._again.join(timeout=10)
-    assert len(sent) == 1
-    assert not np.array_equal(sent[0].astype(np.float32), last.astype(np.float32))  # equal ones are not sent
-    assert sent[0] == pytest.approx(last, abs=1e-5)
+    for change in ({"stage": "fc"}, {"stage": "conv5", "color": "person"}):
+        shown.choose(**change)
+        timers.append(shown._again)
+    for timer in timers:
+        timer.join(timeout=10)
+    assert len(sent) == 3  # two changes, and the last of them again
+    assert not np.array_equal(sent[2].astype(np.float32), sent[1].astype(np.float32))  # equal ones are not sent
+    assert sent[2] == pytest.approx(sent[1], abs=1e-5)
 
 
 def test_legend_follows_the_color(shown):

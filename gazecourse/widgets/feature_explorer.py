@@ -529,7 +529,7 @@ def _box_around(points: np.ndarray) -> Box:
     middle, (width, height) = (low + high) / 2, high - low
     width = max(width, height / 1.1) or 1.0
     half = np.array([width, max(height, 0.5 * width)]) / 2
-    half += 0.6 * FACE_SHARE * 2 * half[0]
+    half += 0.65 * FACE_SHARE * 2 * half[0]
     return middle - half, middle + half
 
 
