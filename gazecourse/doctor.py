@@ -25,7 +25,7 @@ _OLDEST_PYTHON = (3, 11)
 _GIB = 2**30
 
 #: Distributions whose module has another name.
-_MODULES = {"scikit-learn": "sklearn", "umap-learn": "umap", "pillow": "PIL"}
+_MODULES = {"scikit-learn": "sklearn", "umap-learn": "umap", "pillow": "PIL", "jupyter-scatter": "jscatter"}
 
 _CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _CHROMIUM_PLACES = (

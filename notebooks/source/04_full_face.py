@@ -325,12 +325,13 @@ print("Full-Face is well ahead of the head-pose prior, and ahead of a regression
 
 # %% tags=["nbval-ignore-output"]
 model = networks["with spatial weights"]
+device, side = next(model.parameters()).device, faces.images.shape[-1]
 with torch.no_grad():
-    maps = model.weight_map(faces.images[shown].float() / 255)
+    maps = model.weight_map(faces.images[shown].to(device) / 255).cpu()
 fig = Figure(figsize=(9.6, 1.45), layout="constrained")
 for ax, image, weight in zip(fig.subplots(1, 8), faces.images[shown], maps, strict=True):
     ax.imshow(image.permute(1, 2, 0))
-    ax.imshow(weight, extent=(0, 112, 112, 0), alpha=0.5, interpolation="bilinear")
+    ax.imshow(weight, extent=(0, side, side, 0), alpha=0.5, interpolation="bilinear")
     ax.set_title(f"{weight.min():.2f} to {weight.max():.2f}", fontsize=9)
     ax.set_axis_off()
 plotting.show(
@@ -382,7 +383,7 @@ region_importance = check.region_importance(region_importance)
 # that looks closest to the camera with the third that looks furthest from it.
 
 # %% tags=["nbval-ignore-output"]
-MASK, STRIDE = 16, 8
+MASK, STRIDE = side // 7, side // 14
 chosen = faces.subset(torch.arange(0, len(faces), pick(quick=4, full=1)))
 angle = angular_error(chosen.gaze, torch.zeros_like(chosen.gaze))
 order = angle.argsort()
@@ -397,28 +398,33 @@ def error_of(images: Tensor, gaze: Tensor) -> Tensor:
 
 pictures = chosen.images.float() / 255
 importance = torch.cat([
-    region_importance(lambda part, g=gaze: error_of(part, g), images, MASK, STRIDE)
-    for images, gaze in zip(pictures.split(50), chosen.gaze.split(50), strict=True)
+    region_importance(lambda part, g=gaze: error_of(part, g), images, MASK, STRIDE).cpu()
+    for images, gaze in zip(pictures.to(device).split(50), chosen.gaze.to(device).split(50), strict=True)
 ])  # fmt: skip
 with torch.no_grad():
-    weights = torch.cat([model.weight_map(part) for part in pictures.split(50)])
+    weights = torch.cat([model.weight_map(part).cpu() for part in pictures.to(device).split(50)])
 
 fig = Figure(figsize=(8.4, 5.4), layout="constrained")
 axes = fig.subplots(2, 3)
+edge = (MASK - STRIDE) / 2  # a square stands for the stride around its middle
 low, high = importance.mean(0).min().item(), max(importance[rows].mean(0).max().item() for rows in thirds.values())
 for line, (name, rows) in zip(axes, thirds.items(), strict=True):
     line[0].imshow(pictures[rows].mean(0).permute(1, 2, 0))
     line[0].set_title(f"{name}: {angle[rows].min():.0f}° to {angle[rows].max():.0f}°", fontsize=10)
-    w_image = line[1].imshow(weights[rows].mean(0), extent=(0, 112, 112, 0), interpolation="bilinear")
+    w_image = line[1].imshow(weights[rows].mean(0), extent=(0, side, side, 0), interpolation="bilinear")
     line[1].set_title("weight map W", fontsize=10)
     fig.colorbar(w_image, ax=line[1], label="weight (no unit)", shrink=0.8)
     rise = line[2].imshow(
-        importance[rows].mean(0), extent=(4, 108, 108, 4), vmin=low, vmax=high, interpolation="bilinear"
+        importance[rows].mean(0),
+        extent=(edge, side - edge, side - edge, edge),
+        vmin=low,
+        vmax=high,
+        interpolation="bilinear",
     )
     line[2].set_title("region importance", fontsize=10)
     fig.colorbar(rise, ax=line[2], label="rise of the error (degrees)", shrink=0.8)
     for ax in line:
-        ax.set(xlim=(0, 112), ylim=(112, 0))
+        ax.set(xlim=(0, side), ylim=(side, 0))
         ax.set_axis_off()
 plotting.show(
     fig,
@@ -427,7 +433,7 @@ plotting.show(
 )
 
 # %%
-region = eye_region(chosen.landmarks, 112, mask=MASK, stride=STRIDE, margin=MASK / 2)
+region = eye_region(chosen.landmarks, side, mask=MASK, stride=STRIDE, margin=MASK / 2)
 area = region.float().mean()
 share = np.nanmean(share_of_eyes(importance, region))
 assert share > 1.3 * area, "the eyes should carry more than their share of the area"
@@ -475,8 +481,8 @@ assert record["domains"]["laptop"]["extreme minus frontal"][1] > 0
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
-    parts = [model.stages(part) for part in (faces.images.float() / 255).split(100)]
-features = {stage: torch.cat([part[stage] for part in parts]).flatten(1) for stage in parts[0]}
+    parts = [model.stages(part.to(device) / 255) for part in faces.images.split(100)]
+features = {stage: torch.cat([part[stage].cpu() for part in parts]).flatten(1) for stage in parts[0]}
 strongest = luminance(faces.factors.light_color).argmax(1)
 colors = {
     "gaze yaw (degrees)": torch.rad2deg(faces.gaze[:, 1]),
@@ -507,8 +513,9 @@ for name in colors:
 assert agreement["fc"]["gaze yaw (degrees)"] > agreement["fc"]["light from the right (share)"]
 
 # %% [markdown]
-# Pitch does not show: what the network cannot read, its features cannot order. The person does not vanish from them, nor the light: a network trained on gaze alone has no reason to
-# forget them. In new surroundings that costs accuracy. Notebooks 05 and 06 measure how much, and what helps.
+# Pitch does not show: what the network cannot read, its features cannot order. The person does not vanish from them,
+# nor the light: a network trained on gaze alone has no reason to forget them. In new surroundings that costs accuracy.
+# Notebooks 05 and 06 measure how much, and what helps.
 #
 # ## 9 · The whole comparison
 # All methods of the paper's tables, on people whom the networks had not seen: 40 people in four groups, each left out
