@@ -286,7 +286,8 @@ class Logbook:
             self.progress.status = "interrupted"
         except BaseException as error:
             self.progress.status = "failed"
-            if isinstance(error, Exception) and self.step < self.progress.total_steps:
+            says_it_itself = isinstance(error, FloatingPointError)
+            if isinstance(error, Exception) and not says_it_itself and self.step < self.progress.total_steps:
                 error.add_note(f"This ended the run at step {self.step}. {self._batch_and_checkpoint()}")
             raise
         finally:

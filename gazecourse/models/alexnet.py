@@ -108,7 +108,7 @@ class AlexNet(nn.Module):
     """Five convolutions and three fully connected layers: 1000 classes of ImageNet, or whatever you need.
 
     The two-tower form at 227² has 60,965,224 parameters, torchvision's one-tower form at 224² has 61,100,840 and takes
-    its ImageNet weights (``imagenet_weights``).
+    its ImageNet weights (``pretrained.load_imagenet``).
 
     Args:
         outputs: length of the output; 1000 classes, or 2 for a gaze direction.
