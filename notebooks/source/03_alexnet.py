@@ -248,7 +248,7 @@ del network
 
 # %%
 small = AlexNet(2, size=112, width=0.25, stride=2)
-for wrong in (255 * torch.rand(1, 3, 112, 112), torch.rand(1, 112, 112, 3), torch.rand(1, 3, 100, 100)):
+for wrong in (torch.full((1, 3, 112, 112), 200.0), torch.zeros(1, 112, 112, 3), torch.zeros(1, 3, 100, 100)):
     try:
         small(wrong)
     except ValueError as error:
