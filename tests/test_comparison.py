@@ -68,11 +68,13 @@ def test_screen_is_the_point_looked_at(faces, scene):
 
 
 def test_a_set_in_which_some_look_elsewhere_has_no_screen(faces):
-    part = faces.subset(range(4))
-    part.labels["screen"][2] = torch.nan
+    copied = faces.subset(range(4))
+    copied.labels["screen"][2] = torch.nan
+    part = copied.subset(range(4))
     assert part.screen is None
     assert part[0].screen is None
     assert part.__getitems__([0, 1]).screen is None
+    assert torch.equal(part.subset([0, 1, 3]).screen, faces.screen[[0, 1, 3]]), "these look at the screen"
     assert faces.screen is not None, "subsets are copies"
 
 
@@ -82,6 +84,7 @@ def test_samples_and_batches_carry_face_center_and_screen(faces):
         assert torch.equal(getattr(batch, name), getattr(faces, name)[[3, 1, 8]]), name
         assert torch.equal(getattr(single, name), getattr(batch, name)), name
         assert getattr(batch.to("meta"), name).device.type == "meta"
+        assert torch.equal(getattr(faces[-1], name), getattr(faces, name)[-1]), name
     assert collate([faces[3], Sample(faces[1].image, faces[1].gaze)]).face_center is None
 
 

@@ -109,6 +109,7 @@ class FaceDataset(Dataset):
             **{n.removeprefix("factors."): t for n, t in tensors.items() if n.startswith("factors.")}
         )
         self.classes = attributes.classes(self.factors)
+        self._all_look_at_a_screen = not bool(self.labels["screen"].isnan().any())
 
     @property
     def gaze(self) -> Tensor:
@@ -128,13 +129,16 @@ class FaceDataset(Dataset):
     @property
     def face_center(self) -> Tensor:
         """[N, 3] of the face center in the physical camera's frame, mm."""
-        return (self.factors.head_position.unsqueeze(1) @ self.factors.normalization).squeeze(1)
+        return self._face_center(slice(None))
+
+    def _face_center(self, rows: slice | list[int] | Tensor) -> Tensor:
+        """``face_center`` of these rows alone: turned back from the normalized camera's frame."""
+        return (self.factors.head_position[rows].unsqueeze(1) @ self.factors.normalization[rows]).squeeze(1)
 
     @property
     def screen(self) -> Tensor | None:
-        """[N, 2] of the point looked at, mm from the top left corner of the screen; None where there is no screen."""
-        points = self.labels["screen"]
-        return None if bool(points.isnan().any()) else points
+        """[N, 2] of the point looked at, mm from the top left corner of the screen; None if some look elsewhere."""
+        return self.labels["screen"] if self._all_look_at_a_screen else None
 
     @property
     def visibility(self) -> Tensor:
@@ -167,7 +171,7 @@ class FaceDataset(Dataset):
             gaze=self.gaze[index],
             head=self.head[index],
             landmarks=self.landmarks[index],
-            face_center=self.face_center[index],
+            face_center=self._face_center([index])[0],
             screen=None if self.screen is None else self.screen[index],
             person=int(self.person[index]),
             domain=self.domain,
@@ -182,7 +186,7 @@ class FaceDataset(Dataset):
             gaze=self.gaze[chosen],
             head=self.head[chosen],
             landmarks=self.landmarks[chosen],
-            face_center=self.face_center[chosen],
+            face_center=self._face_center(chosen),
             screen=None if self.screen is None else self.screen[chosen],
             person=self.person[chosen],
             domain=[self.domain] * len(chosen),
@@ -207,6 +211,7 @@ class FaceDataset(Dataset):
         part.labels = {name: values[rows] for name, values in self.labels.items()}
         part.classes = {name: values[rows] for name, values in self.classes.items()}
         part.factors = self.factors[rows]
+        part._all_look_at_a_screen = not bool(part.labels["screen"].isnan().any())
         return part
 
     def split_people(self, held_out: Iterable[int]) -> tuple[FaceDataset, FaceDataset]:
