@@ -229,6 +229,15 @@ class Logbook:
     def _any_process(self, decision: bool) -> bool:
         return bool(self.fabric.strategy.reduce_boolean_decision(decision, all=False))
 
+    @contextmanager
+    def naming_the_batch(self) -> Iterator[None]:
+        """Around what is done with a batch: an error from there names step, batch and checkpoint in a note."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"This ended the run at step {self.step}. {self._batch_and_checkpoint()}")
+            raise
+
     def require_finite(self, values: dict[str, float]) -> None:
         """Raise ``FloatingPointError`` that names step, loss, batch and checkpoint if any value is NaN or infinite."""
         bad = {name: value for name, value in values.items() if not math.isfinite(value)}
@@ -284,11 +293,8 @@ class Logbook:
                 yield
         except KeyboardInterrupt:
             self.progress.status = "interrupted"
-        except BaseException as error:
+        except BaseException:
             self.progress.status = "failed"
-            says_it_itself = isinstance(error, FloatingPointError)
-            if isinstance(error, Exception) and not says_it_itself and self.step < self.progress.total_steps:
-                error.add_note(f"This ended the run at step {self.step}. {self._batch_and_checkpoint()}")
             raise
         finally:
             self._append("end", status=self.progress.status)

@@ -208,15 +208,16 @@ def train(
                     group["lr"] = group["initial_lr"] * schedule(log.step / batches.total_steps)
 
             totals: dict[str, Tensor] = {}
-            for part in range(settings.accumulate):
-                batch = fabric.to_device(next(loader))
-                seed_all(settings.seed, log.step, part, fabric.global_rank, 1)
-                with fabric.no_backward_sync(wrapped, enabled=part + 1 < settings.accumulate):
-                    terms = _checked(losses(wrapped, batch))
-                    terms = {name: term / settings.accumulate for name, term in terms.items()}
-                    backward(fabric, model, terms)
-                for name, term in terms.items():
-                    totals[name] = totals.get(name, 0) + term.detach()
+            with log.naming_the_batch():
+                for part in range(settings.accumulate):
+                    batch = fabric.to_device(next(loader))
+                    seed_all(settings.seed, log.step, part, fabric.global_rank, 1)
+                    with fabric.no_backward_sync(wrapped, enabled=part + 1 < settings.accumulate):
+                        terms = _checked(losses(wrapped, batch))
+                        terms = {name: term / settings.accumulate for name, term in terms.items()}
+                        backward(fabric, model, terms)
+                    for name, term in terms.items():
+                        totals[name] = totals.get(name, 0) + term.detach()
 
             values = _mean_over_processes(fabric, totals)
             log.require_finite(values)  # before the optimizers step: a bad loss never reaches the weights

@@ -346,6 +346,32 @@ def test_spoiled_weights_are_named_as_the_cause_and_never_saved(tmp_path):
     assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
+def test_error_of_a_step_names_its_batch_and_the_checkpoint(tmp_path):
+    def losses(model, batch):
+        losses.calls += 1
+        if losses.calls == 8:
+            raise RuntimeError("shapes do not match")
+        return l1(model, batch)
+
+    losses.calls = 0
+    first = Batches(Faces(), 8, epochs=3, seed=5).indices(7).flatten()[0].item()
+    with pytest.raises(RuntimeError, match="shapes do not match") as caught:
+        run(tmp_path, losses=losses)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"This ended the run at step 7. The batch holds the samples {first}, ")
+    assert note.endswith("Last good checkpoint: that of step 5.")
+
+
+def test_error_of_an_evaluation_blames_no_batch(tmp_path):
+    def evaluate(model):
+        raise RuntimeError("no test set")
+
+    with pytest.raises(RuntimeError, match="no test set") as caught:
+        run(tmp_path, evaluate=evaluate)
+    assert not hasattr(caught.value, "__notes__")
+    assert History.load(tmp_path / "history.jsonl").status == "failed"
+
+
 def test_interrupt_ends_after_the_step_with_a_checkpoint_and_can_be_resumed(tmp_path):
     def interrupted(model, batch):
         interrupted.calls += 1
