@@ -30,7 +30,6 @@ does not is refused. The yaw has no such mark: draw the gaze into a few images (
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -46,7 +45,8 @@ from torch.utils.data import Dataset
 from gazecourse.angles import from_mpiifacegaze_normalized
 from gazecourse.errors import CourseError
 from gazecourse.sample import Sample
-from gazecourse.validation import check_choice, check_whole, describe
+from gazecourse.subsets import Subsets
+from gazecourse.validation import check_whole, describe
 
 PEOPLE = 15
 SIDE = 448
@@ -78,7 +78,7 @@ ENOUGH_TO_TELL = 100
 """Images from which the median of the gaze tells whether the signs are right; the release has 3,000 a person."""
 
 
-class MPIIFaceGaze(Dataset):
+class MPIIFaceGaze(Subsets, Dataset):
     """The normalized MPIIFaceGaze release from disk, converted to the course's form.
 
     All labels are loaded at once (5 MB). Images are read when asked for, since all of them together take 27 GB. No file
@@ -131,11 +131,6 @@ class MPIIFaceGaze(Dataset):
         self.person = torch.tensor(chosen).repeat_interleave(counts)
         self._row = torch.cat([torch.arange(len(rows)) for rows in labels])
 
-    @property
-    def people(self) -> list[int]:
-        """The people's numbers, in ascending order."""
-        return self.person.unique().tolist()
-
     def __len__(self) -> int:
         return len(self.person)
 
@@ -172,37 +167,9 @@ class MPIIFaceGaze(Dataset):
             domain=[self.domain] * len(chosen),
         )
 
-    def subset(self, chosen: Sequence[int] | Tensor) -> MPIIFaceGaze:
-        """Some of the faces as a data set of their own; the images stay in their files.
-
-        Args:
-            chosen: bool mask [N], or numbers of images in the order wanted.
-        Raises:
-            ValueError: a mask of another length, or not one-dimensional. IndexError: no image of that number.
-        """
-        rows = torch.as_tensor(chosen)
-        if rows.ndim != 1 or (rows.dtype == torch.bool and len(rows) != len(self)):
-            raise ValueError(f"chosen must be a mask [{len(self)}] or a list of numbers; got {describe(chosen)}.")
-        if rows.dtype != torch.bool:
-            rows = rows.long()
-        part = copy.copy(self)
+    def _keep(self, rows: Tensor) -> None:
         for name in ("gaze", "head", "landmarks", "person", "_row"):
-            setattr(part, name, getattr(self, name)[rows])
-        return part
-
-    def split_people(self, held_out: Iterable[int]) -> tuple[MPIIFaceGaze, MPIIFaceGaze]:
-        """The faces of everybody else, and those of ``held_out``, as leave-one-person-out evaluation needs them.
-
-        Args:
-            held_out: numbers of people, from ``people``.
-        Raises:
-            ValueError: somebody is not in the data set.
-        """
-        held_out = list(held_out)
-        for person in held_out:
-            check_choice("held_out", person, self.people)
-        mask = torch.isin(self.person, torch.tensor(held_out, dtype=torch.long))
-        return self.subset(~mask), self.subset(mask)
+            setattr(self, name, getattr(self, name)[rows])
 
     def _path(self, person: int) -> Path:
         return self.root / _file_name(person)

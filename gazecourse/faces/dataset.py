@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from gazecourse.faces.domains import DOMAINS, SPLITS
 from gazecourse.faces.rendering import render
 from gazecourse.faces.shards import FaceSet
 from gazecourse.sample import Sample
+from gazecourse.subsets import Subsets
 from gazecourse.validation import check_choice, describe
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {
@@ -76,7 +76,7 @@ def ensure(
     render(sets, processes=processes, progress=progress)
 
 
-class FaceDataset(Dataset):
+class FaceDataset(Subsets, Dataset):
     """Rendered faces with their labels and factors, all in memory (113 MB for 3,000 images of 112 × 112).
 
     What is missing on disk is rendered first, with a progress bar. Checksums are compared at every load: a damaged
@@ -109,6 +109,9 @@ class FaceDataset(Dataset):
             **{n.removeprefix("factors."): t for n, t in tensors.items() if n.startswith("factors.")}
         )
         self.classes = attributes.classes(self.factors)
+        self._look_for_screen()
+
+    def _look_for_screen(self) -> None:
         self._all_look_at_a_screen = not bool(self.labels["screen"].isnan().any())
 
     @property
@@ -150,11 +153,6 @@ class FaceDataset(Dataset):
         """[N] int64 identity."""
         return self.factors.person
 
-    @property
-    def people(self) -> list[int]:
-        """The identities, in ascending order."""
-        return self.person.unique().tolist()
-
     def __len__(self) -> int:
         return len(self.images)
 
@@ -193,40 +191,12 @@ class FaceDataset(Dataset):
             factors={name: values[chosen] for name, values in self.classes.items()},
         )
 
-    def subset(self, chosen: Sequence[int] | Tensor) -> FaceDataset:
-        """Some of the faces as a data set of their own (copied).
-
-        Args:
-            chosen: bool mask [N], or numbers of images in the order wanted.
-        Raises:
-            ValueError: a mask of another length, or not one-dimensional. IndexError: no image of that number.
-        """
-        rows = torch.as_tensor(chosen)
-        if rows.ndim != 1 or (rows.dtype == torch.bool and len(rows) != len(self)):
-            raise ValueError(f"chosen must be a mask [{len(self)}] or a list of numbers; got {describe(chosen)}.")
-        if rows.dtype != torch.bool:
-            rows = rows.long()
-        part = copy.copy(self)
-        part.images = self.images[rows]
-        part.labels = {name: values[rows] for name, values in self.labels.items()}
-        part.classes = {name: values[rows] for name, values in self.classes.items()}
-        part.factors = self.factors[rows]
-        part._all_look_at_a_screen = not bool(part.labels["screen"].isnan().any())
-        return part
-
-    def split_people(self, held_out: Iterable[int]) -> tuple[FaceDataset, FaceDataset]:
-        """The faces of everybody else, and those of ``held_out``, as leave-one-person-out evaluation needs them.
-
-        Args:
-            held_out: identities, from ``people``.
-        Raises:
-            ValueError: somebody is not in the data set.
-        """
-        held_out = list(held_out)
-        for person in held_out:
-            check_choice("held_out", person, self.people)
-        mask = torch.isin(self.person, torch.tensor(held_out, dtype=torch.long))
-        return self.subset(~mask), self.subset(mask)
+    def _keep(self, rows: Tensor) -> None:
+        self.images = self.images[rows]
+        self.labels = {name: values[rows] for name, values in self.labels.items()}
+        self.classes = {name: values[rows] for name, values in self.classes.items()}
+        self.factors = self.factors[rows]
+        self._look_for_screen()
 
 
 def _load(faces: FaceSet, may_render: bool) -> dict[str, Tensor]:
