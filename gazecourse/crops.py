@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from gazecourse.validation import check_array, check_positive, check_whole, describe
+from gazecourse.validation import check_array, check_image_size, check_positive, describe
 
 EYES = {68: (slice(36, 42), slice(42, 48)), 6: (slice(0, 2), slice(2, 4))}
 """Landmarks of the person's right and left eye: all around them (iBUG 68), or their corners (MPIIFaceGaze's six)."""
@@ -40,8 +40,7 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
     if landmarks.shape[1] not in EYES:
         raise ValueError(f"landmarks must be [B, 68 or 6, 2], where the eyes are known; got {describe(landmarks)}.")
     landmarks = torch.as_tensor(landmarks).to(images)
-    both = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
-    rows, columns = (check_whole("size", number, 1) for number in both)
+    rows, columns = check_image_size("size", size)
     height, width = images.shape[-2:]
     x = torch.linspace(-0.5, 0.5, columns).to(images) * WINDOW[0] * width
     y = torch.linspace(-0.5, 0.5, rows).to(images) * WINDOW[1] * width

@@ -104,6 +104,16 @@ def check_whole(name: str, value: object, low: int, high: int | None = None) -> 
     return number
 
 
+def check_image_size(name: str, size: object, low: int = 1, high: int | None = None) -> tuple[int, int]:
+    """Return (height, width) in pixels, both from ``low`` to ``high``, of either or of one number for squares.
+
+    Raises:
+        TypeError, ValueError: as ``check_whole``.
+    """
+    height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
+    return check_whole(name, height, low, high), check_whole(name, width, low, high)
+
+
 def check_choice(name: str, value: object, choices: Sequence[object]) -> object:
     """Return ``value`` if it is one of ``choices``; raise ``ValueError`` that lists them otherwise."""
     if value not in choices:

@@ -372,7 +372,9 @@ def test_something_that_is_no_factors_is_refused(renderer):
 
 
 def test_a_size_that_is_no_size_is_refused():
-    with pytest.raises(ValueError, match="size must be a finite number above 0"):
+    with pytest.raises(ValueError, match="size must be 1 or more; got 0"):
         Renderer(0)
-    with pytest.raises(TypeError, match="size must be a number"):
+    with pytest.raises(TypeError, match="size must be a whole number; got str '224'"):
         Renderer("224")
+    with pytest.raises(TypeError, match="size must be a whole number; got tuple"):
+        Renderer((224, 224, 3))

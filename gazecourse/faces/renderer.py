@@ -16,7 +16,7 @@ from gazecourse.faces.head import HeadGeometry, HeadModel, vertex_normals
 from gazecourse.faces.rasterizer import Visibility, rasterize
 from gazecourse.faces.shading import diffuse_light, glossy_light, visible_from
 from gazecourse.faces.skin import Skin, base_color, hair_color, sample_volume
-from gazecourse.validation import check_array, check_positive, describe
+from gazecourse.validation import check_array, check_image_size, describe
 
 VERSION = 1
 """Counts changes that alter pictures; rendered sets of another version are rendered again."""
@@ -78,8 +78,7 @@ class Renderer:
     """
 
     def __init__(self, size: int | tuple[int, int] = 224, device: torch.device | str | None = None) -> None:
-        height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
-        self.height, self.width = int(check_positive("size", height)), int(check_positive("size", width))
+        self.height, self.width = check_image_size("size", size)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = HeadModel(self.device)
         self.skin = Skin(self.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gazecourse.validation import check_whole, describe
+from gazecourse.validation import check_image_size, describe
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -14,9 +14,8 @@ RANGE_SLACK = 0.05
 
 
 def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) from one number for squares, or from both."""
-    height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
-    return check_whole("size", height, 8, 4096), check_whole("size", width, 8, 4096)
+    """(height, width) that a network can be built for, from one number for squares, or from both."""
+    return check_image_size("size", size, 8, 4096)
 
 
 def check_images(name: str, images: Tensor, size: tuple[int, int]) -> Tensor:
