@@ -73,7 +73,7 @@ def face_grid(center: Tensor, focal: float = 1.0) -> Tensor:
     edges = torch.arange(GRID, device=center.device, dtype=center.dtype)
 
     def covered(axis: int) -> Tensor:
-        low, high = (middle[:, axis, None] - half).clamp(0, GRID), (middle[:, axis, None] + half).clamp(0, GRID)
+        low, high = middle[:, axis, None] - half, middle[:, axis, None] + half
         return (torch.minimum(high, edges + 1) - torch.maximum(low, edges)).clamp(0, 1)
 
     return covered(1).unsqueeze(2) * covered(0).unsqueeze(1)
