@@ -116,11 +116,18 @@ def test_a_host_that_swallows_packets_costs_seconds_not_minutes(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error",
-    [URLError("connection reset"), HTTPError("https://x", 404, "Not Found", None, None), OSError(28, "No space left")],
+    ("error", "reason"),
+    [
+        (URLError("connection reset"), "no network"),
+        (
+            HTTPError("https://host.example/a", 404, "Not Found", None, None),
+            "host.example answered HTTP 404, Not Found",
+        ),
+        (OSError(28, "No space left"), "No space left"),
+    ],
     ids=["cut off", "not found", "disk full"],
 )
-def test_a_download_that_fails_leaves_random_weights_and_says_so(error, monkeypatch, hub):
+def test_a_download_that_fails_leaves_random_weights_and_says_so(error, reason, monkeypatch, hub):
     def fail(*args, **kwargs):
         raise error
 
@@ -130,6 +137,7 @@ def test_a_download_that_fails_leaves_random_weights_and_says_so(error, monkeypa
     before = copied(model)
     line = load_imagenet(model, "alexnet", only="features.")
     assert line.startswith("random weights: ")
+    assert reason in line
     assert same(model.state_dict(), before)
     assert list(hub.iterdir()) == [], "nothing half-finished is left to be taken for weights"
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
@@ -90,4 +90,6 @@ def _require_network(url: str) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, HTTPError):
+        return f"{urlparse(error.filename).hostname} answered HTTP {error.code}, {error.reason}"
     return "no network" if isinstance(error, (socket.gaierror, TimeoutError, URLError, ConnectionError)) else str(error)
