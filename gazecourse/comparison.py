@@ -103,6 +103,8 @@ def from_face(model: nn.Module, batch: Sample) -> Tensor:
 
 def from_everything(model: nn.Module, batch: Sample) -> Tensor:
     """Gaze from face, eye crops and face grid."""
+    if batch.face_center is None:
+        raise ValueError("batch.face_center must be [B, 3]; got None: without it there is no face grid.")
     right, left = eye_crops(batch.float_image(), batch.landmarks, EYE_SIZE)
     return model(batch.float_image(), right, left, face_grid(batch.face_center))
 
