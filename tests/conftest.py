@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import hypothesis
+import ipywidgets
 import pytest
 import torch
 
@@ -28,3 +29,43 @@ def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("GAZECOURSE_CACHE", str(folder))
     return folder
+
+
+class Notebook:
+    """Stands in for a notebook: keeps what is displayed, and what a handle replaces."""
+
+    def __init__(self):
+        self.shown, self.updates = [], []
+
+    def display(self, data, metadata=None, raw=False, display_id=None):
+        self.shown.append(data)
+        return self
+
+    def update(self, data, metadata=None, raw=False):
+        self.updates.append((data, metadata))
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """What widgets show while it is in use."""
+    notebook = Notebook()
+    monkeypatch.setattr("IPython.display.display", notebook.display)
+    monkeypatch.setattr("gazecourse.plotting.display", notebook.display)
+    return notebook
+
+
+@pytest.fixture
+def sliders(monkeypatch):
+    """Every slider made during a test, by its description."""
+    made = {}
+
+    def maker(kind):
+        def make(**settings):
+            made[settings["description"]] = kind(**settings)
+            return made[settings["description"]]
+
+        return make
+
+    for name in ("IntSlider", "SelectionSlider"):
+        monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
+    return made

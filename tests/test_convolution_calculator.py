@@ -1,6 +1,5 @@
 """The convolution calculator without a browser: its numbers against torch, its words, and what its sliders do."""
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -20,45 +19,6 @@ possible = st.builds(
     filters=st.just(8),
     groups=st.sampled_from([1, 2, 4]),
 )
-
-
-class Notebook:
-    """Stands in for a notebook: keeps what is displayed, and what a handle replaces."""
-
-    def __init__(self):
-        self.shown, self.updates = [], []
-
-    def display(self, data, metadata=None, raw=False, display_id=None):
-        self.shown.append(data)
-        return self
-
-    def update(self, data, metadata=None, raw=False):
-        self.updates.append((data, metadata))
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    notebook = Notebook()
-    monkeypatch.setattr("IPython.display.display", notebook.display)
-    monkeypatch.setattr("gazecourse.plotting.display", notebook.display)
-    return notebook
-
-
-@pytest.fixture
-def sliders(monkeypatch):
-    """Every slider made during a test, by its description."""
-    made = {}
-
-    def maker(kind):
-        def make(**settings):
-            made[settings["description"]] = kind(**settings)
-            return made[settings["description"]]
-
-        return make
-
-    for name in ("IntSlider", "SelectionSlider"):
-        monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
-    return made
 
 
 # --- numbers and words --------------------------------------------------------------------------

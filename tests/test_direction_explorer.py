@@ -2,7 +2,6 @@
 
 import math
 
-import ipywidgets
 import pytest
 import torch
 
@@ -20,42 +19,6 @@ def renderer():
 @pytest.fixture(scope="module")
 def face():
     return LAPTOP.sample([7], people=40, seed=0, split="train")
-
-
-class Notebook:
-    """Stands in for a notebook: keeps what is displayed, and what a handle replaces."""
-
-    def __init__(self):
-        self.shown, self.updates = [], []
-
-    def display(self, data, metadata=None, raw=False, display_id=None):
-        self.shown.append(data)
-        return self
-
-    def update(self, data, metadata=None, raw=False):
-        self.updates.append((data, metadata))
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    notebook = Notebook()
-    monkeypatch.setattr("IPython.display.display", notebook.display)
-    monkeypatch.setattr("gazecourse.plotting.display", notebook.display)
-    return notebook
-
-
-@pytest.fixture
-def sliders(monkeypatch):
-    """Every slider made during a test, by its description."""
-    made = {}
-    original = ipywidgets.IntSlider
-
-    def make(**settings):
-        made[settings["description"]] = original(**settings)
-        return made[settings["description"]]
-
-    monkeypatch.setattr(ipywidgets, "IntSlider", make)
-    return made
 
 
 def test_labels_of_the_drawn_face_are_the_directions_asked_for(renderer, face):

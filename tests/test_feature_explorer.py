@@ -43,24 +43,6 @@ def explorer(**changes) -> FeatureExplorer:
     return FeatureExplorer(**{**arguments, **changes})
 
 
-class Notebook:
-    """Stands in for a notebook: keeps what is displayed."""
-
-    def __init__(self):
-        self.shown = []
-
-    def display(self, data, metadata=None, raw=False):
-        self.shown.append(data)
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    notebook = Notebook()
-    monkeypatch.setattr("IPython.display.display", notebook.display)
-    monkeypatch.setattr("gazecourse.plotting.display", notebook.display)
-    return notebook
-
-
 @pytest.fixture
 def shown(notebook):
     """An explorer that is in a notebook."""
