@@ -163,23 +163,6 @@ def test_check_calls_the_stub_not_started(source, name):
     assert check.exercises[name].judge(answer).state == "not started"
 
 
-@every_exercise
-def test_check_accepts_the_library_version(source, name):
-    exercise = _check_module(source).check.exercises[name]
-    exercise.examine(exercise.reference)
-
-
-@every_exercise
-def test_check_rejects_plausible_wrong_answers(source, name):
-    module = _check_module(source)
-    wrong = importlib.import_module(f"wrong_answers.{module.__name__.rpartition('.')[2]}").WRONG[name]
-    assert len(wrong) >= 3, "an exercise needs three wrong answers or more"
-    for answer in wrong:
-        verdict = module.check.exercises[name].judge(answer)
-        assert verdict.state == "wrong", f"{answer.__name__}: {verdict}"
-        assert "the check cannot use" not in verdict.message, f"{answer.__name__}: {verdict.message}"
-
-
 # --- the generator ------------------------------------------------------------------------------
 
 GOOD = """\

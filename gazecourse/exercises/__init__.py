@@ -48,8 +48,9 @@ numbers are seeded before a check and restored after it, so an answer never chan
 
 An exercise cell may use what the notebook imports or defines above it (functions, classes, names in
 CAPITALS) and earlier exercises, nothing else. ``tests/wrong_answers/<module>.py`` holds at least
-three plausible wrong answers to each exercise, ``WRONG = {"name": [function, ...]}``; the tests
-prove that every check accepts its solution and rejects those.
+four plausible wrong answers to each exercise, ``WRONG = {"name": [function, ...]}``, and
+``tests/right_answers/<module>.py`` at least three right ones written in other ways, ``RIGHT``;
+``tests/test_exercises.py`` proves that every check accepts the latter and rejects the former.
 '''
 
 from gazecourse.exercises.compare import Wrong, compare, same_gradient, same_output

@@ -213,3 +213,24 @@ WRONG = {
         scaled_to_the_distance,
     ],
 }
+
+WORDS = [
+    ("pitchyaw_to_vector", plus_signs, "the vector of someone who looks into the camera"),
+    ("pitchyaw_to_vector", yaw_first, "someone who looks straight up"),
+    ("pitchyaw_to_vector", components_first, "shape [3, 1]; it should be [1, 3]"),
+    ("vector_to_pitchyaw", in_degrees, "radians are wanted"),
+    ("vector_to_pitchyaw", plain_atan, "away, half to the right"),
+    ("vector_to_pitchyaw", yaw_pitch_order, "swapped"),
+    ("angular_error", plain_arccos, "0.001° apart"),
+    ("angular_error", clipped_inside_arccos, "0.001° apart your error is 0.02"),
+    ("angular_error", chord, "179"),
+    ("angular_error", left_in_radians, "degrees are wanted"),
+    ("angular_error", own_square_root, "for the same direction twice the gradient is ["),
+    ("angular_error", without_gradient, "no gradient reaches"),
+    ("normalizing_rotation", axes_as_columns, "transpose of R"),
+    ("normalizing_rotation", mirrored, "determinant"),
+    ("normalizing_rotation", head_tilt_left_in, "not horizontal"),
+    ("normalizing_rotation", down_not_normalized, "length 1"),
+    ("normalizing_rotation", inverse_of_the_head, "should see the face at (0, 0,"),
+]
+"""Part of what is said to a wrong answer: exercise, answer, words."""
