@@ -44,6 +44,8 @@ notebooks: $(COURSE)
 	@$(PY) -m gazecourse data
 	@$(PY) -m gazecourse notebooks
 
+# Each worker has its share of the cores: kernels that all take every core wait for each other, many times longer.
+test test-all: export OMP_NUM_THREADS ?= $(shell c=$$(( $$(getconf _NPROCESSORS_ONLN) / $(WORKERS) )); echo $$(( c > 0 ? c : 1 )))
 test: NOTEBOOKS = $$($(PY) -m gazecourse notebooks --nbval)
 test-all: NOTEBOOKS = $$($(PY) -m gazecourse notebooks --nbval --all)
 test test-all: $(TESTED) chromium
