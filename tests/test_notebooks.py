@@ -380,3 +380,10 @@ def test_course_map_links_what_is_here_and_calls_the_rest_planned(tmp_path, monk
     assert "| 02 | Synthetic faces *(planned)* |" in table
     assert "| 45 min | 25 min |" in table
     assert "1 of 12 notebooks, about 1.2 of" in table
+
+
+@pytest.mark.parametrize("solved", [False, True], ids=["learner", "solved"])
+def test_notebook_00_shows_the_course_map_of_this_version(solved):
+    cells = _stored(notebooks.NOTEBOOKS / "source" / "00_start_here.py", solved).cells
+    (shown,) = [cell.outputs[0].data["text/markdown"] for cell in cells if "course.course_map()" in cell.source]
+    assert shown == course.course_map(), "run python -m gazecourse notebooks 00"
