@@ -7,6 +7,8 @@ saving them leaves the repository untouched. ``notebook`` opens one of them in a
         page = notebook("02_synthetic_faces.ipynb")
         page.run_all()
         page.output(4).locator("img").wait_for()
+
+``scratch`` writes a new one first: ``scratch("slider.ipynb", "import ipywidgets", "ipywidgets.IntSlider()")``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -32,6 +35,7 @@ from gazecourse.doctor import find_chromium
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
 KERNEL = "Python 3 (ipykernel)"
+KERNELSPEC = {"name": "python3", "display_name": KERNEL, "language": "python"}
 SOURCES = "cells => cells.map(cell => cell.querySelector('.jp-Cell-inputWrapper')?.textContent ?? '')"
 
 expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
@@ -220,3 +224,16 @@ def notebook(lab: Lab, page: Page) -> Callable[[str], NotebookPage]:
         return opened
 
     return open_notebook
+
+
+@pytest.fixture
+def scratch(lab: Lab, notebook: Callable[[str], NotebookPage]) -> Callable[..., NotebookPage]:
+    """Writes a notebook of the given cells, the texts of code cells or whole cells, and opens it."""
+
+    def open_scratch(name: str, *cells: str | nbformat.NotebookNode) -> NotebookPage:
+        whole = [nbformat.v4.new_code_cell(cell.strip()) if isinstance(cell, str) else cell for cell in cells]
+        written = nbformat.v4.new_notebook(cells=whole, metadata={"kernelspec": KERNELSPEC})
+        nbformat.write(written, lab.folder / "notebooks" / name)
+        return notebook(name)
+
+    return open_scratch

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
-
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 CALCULATOR = """
 from gazecourse.widgets.convolution_calculator import ConvolutionCalculator
@@ -16,13 +13,9 @@ ConvolutionCalculator(size=227, kernel=11, stride=4).show()
 
 
 @pytest.fixture
-def calculator(lab, notebook):
+def calculator(scratch):
     """A notebook whose only cell has shown a calculator; its output."""
-    cells = [nbformat.v4.new_code_cell(CALCULATOR.strip())]
-    file = lab.folder / "notebooks" / "calculator.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), file)
-    opened = notebook("calculator.ipynb")
-    output = opened.run_cell(0)
+    output = scratch("calculator.ipynb", CALCULATOR).run_cell(0)
     expect(output.locator(".widget-slider")).to_have_count(7)
     return output
 

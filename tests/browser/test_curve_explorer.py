@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 from gazecourse.history import History, smooth
 from gazecourse.widgets.curve_explorer import CurveExplorer
 
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 CELL = """
 from gazecourse.history import History
 from gazecourse.widgets.curve_explorer import CurveExplorer
@@ -143,11 +142,8 @@ def test_no_text_of_the_plot_lies_on_another(explorer):
             assert apart
 
 
-def test_explorer_replaces_its_picture_in_jupyterlab_and_the_picture_is_saved(lab, notebook):
-    cells = [nbformat.v4.new_code_cell(CELL.strip())]
-    file = lab.folder / "notebooks" / "explorer.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), file)
-    opened = notebook("explorer.ipynb")
+def test_explorer_replaces_its_picture_in_jupyterlab_and_the_picture_is_saved(lab, scratch):
+    opened = scratch("explorer.ipynb", CELL)
     output = opened.run_cell(0)
     expect(output.get_by_label("metric")).to_be_visible()
     expect(output.locator("img")).to_be_hidden()
@@ -155,21 +151,20 @@ def test_explorer_replaces_its_picture_in_jupyterlab_and_the_picture_is_saved(la
     expect(output.locator("[data-role=readout]")).to_contain_text("purified: 1.")
     opened.page.keyboard.press("Control+s")
     opened.page.wait_for_timeout(1500)
-    kinds = [set(item["data"]) for item in json.loads(file.read_text())["cells"][0]["outputs"]]
+    saved = json.loads((lab.folder / "notebooks" / "explorer.ipynb").read_text())
+    kinds = [set(item["data"]) for item in saved["cells"][0]["outputs"]]
     assert {"image/png", "text/plain"} in kinds
     assert not any("application/vnd.jupyter.widget-view+json" in kind for kind in kinds)
 
 
-def test_notebook_from_elsewhere_shows_the_picture_before_it_is_run(lab, notebook):
+def test_notebook_from_elsewhere_shows_the_picture_before_it_is_run(scratch):
     """JupyterLab runs no scripts of notebooks that it does not trust yet."""
     output = [
         nbformat.v4.new_output("display_data", data={"image/png": ONE_PIXEL, "text/plain": "loss"}),
         nbformat.v4.new_output("display_data", data={"text/html": CurveExplorer({"a": recorded(0)}).html()}),
     ]
     cell = nbformat.v4.new_code_cell("1", outputs=output, execution_count=1)
-    file = lab.folder / "notebooks" / "untrusted.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL}), file)
-    opened = notebook("untrusted.ipynb")
+    opened = scratch("untrusted.ipynb", cell)
     opened.page.wait_for_timeout(1000)
     expect(opened.output(0).locator("img")).to_be_visible()
     expect(opened.output(0)).not_to_contain_text("function")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
-
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 EXPLORER = """
 from gazecourse.faces.domains import LAPTOP
@@ -20,13 +17,9 @@ explorer.show()
 
 
 @pytest.fixture
-def explorer(lab, notebook):
+def explorer(scratch):
     """A notebook whose only cell has shown an explorer; its output."""
-    cells = [nbformat.v4.new_code_cell(EXPLORER.strip())]
-    file = lab.folder / "notebooks" / "explorer.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), file)
-    opened = notebook("explorer.ipynb")
-    return opened.run_cell(0)
+    return scratch("explorer.ipynb", EXPLORER).run_cell(0)
 
 
 def test_slider_turns_the_gaze_and_the_picture_follows(explorer):

@@ -6,7 +6,6 @@ import io
 import json
 import re
 
-import nbformat
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -15,7 +14,6 @@ from playwright.sync_api import expect
 
 from gazecourse.widgets.feature_explorer import CATEGORY_COLORS
 
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 CELL = """
 import torch
 from gazecourse.widgets.feature_explorer import FeatureExplorer
@@ -90,12 +88,9 @@ class Explorer:
 
 
 @pytest.fixture
-def explorer(lab, notebook):
+def explorer(scratch):
     """A notebook without network whose first cell has shown an explorer."""
-    cells = [nbformat.v4.new_code_cell(CELL.strip()), nbformat.v4.new_code_cell("explorer.select([2, 0, 5])")]
-    file = lab.folder / "notebooks" / "features.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), file)
-    opened = notebook("features.ipynb")
+    opened = scratch("features.ipynb", CELL, "explorer.select([2, 0, 5])")
     shown = Explorer(opened)
     assert opened.errors() == []
     return shown

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import nbformat
-import pytest
 from playwright.sync_api import expect
-
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 BUTTON_DURING_BUSY_CELL = """
 import time, ipywidgets
@@ -21,20 +17,6 @@ while not pressed and time.monotonic() < end:
     time.sleep(0.05)
 print("pressed while busy" if pressed else "never noticed")
 """
-
-
-@pytest.fixture
-def scratch(lab, notebook):
-    """Opens a new notebook with the given code cells."""
-
-    def open_scratch(name: str, *sources: str):
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        nbformat.write(
-            nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), lab.folder / "notebooks" / name
-        )
-        return notebook(name)
-
-    return open_scratch
 
 
 def test_address_opens_first_notebook_without_dialogs_or_toasts(lab, page):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
-
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 LONG_RUN = """
 import pathlib, tempfile, torch
@@ -48,12 +45,9 @@ print(history.status, written.status, history.records[-1]["step"] == saved["step
 
 
 @pytest.fixture
-def run(lab, notebook):
+def run(scratch):
     """A notebook whose first cell trains for hours, with the run started."""
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (LONG_RUN, CHECK)]
-    file = lab.folder / "notebooks" / "live.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), file)
-    opened = notebook("live.ipynb")
+    opened = scratch("live.ipynb", LONG_RUN, CHECK)
     opened.start_cell(0)
     expect(opened.output(0).locator("img")).to_be_visible(timeout=60_000)
     return opened
