@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from gazecourse.augment import randomly_mirrored, shaken_landmarks
 from gazecourse.batches import seed_all
@@ -22,7 +23,7 @@ from gazecourse.losses import gaze_l1
 from gazecourse.models import EyeNet, FullFace, ITracker
 from gazecourse.profiles import pick
 from gazecourse.sample import Sample
-from gazecourse.training import OneCycle, Settings, train
+from gazecourse.training import Backward, Losses, OneCycle, Settings, backward_total, train
 from gazecourse.validation import check_array, check_whole
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def size_of_profile() -> Size:
     return pick(quick=Size(face=112, width=0.25, stride=2), full=Size(face=224, width=1.0, stride=4))
 
 
+def adam(model: nn.Module, rate: float) -> list[Optimizer]:
+    """One Adam for everything."""
+    return [torch.optim.Adam(model.parameters(), lr=rate)]
+
+
 @dataclass(frozen=True)
 class Method:
     """One row of the comparison.
@@ -63,11 +69,17 @@ class Method:
         name: as in tables.
         build: makes the network for a size.
         forward: gaze [B, 2] (pitch, yaw), radians, of a batch.
+        losses: what is minimized; None for ``gaze_losses(forward)``.
+        optimizers: of a network, with a peak learning rate.
+        backward: how gradients reach the parameters.
     """
 
     name: str
     build: Callable[[Size], nn.Module]
     forward: Callable[[nn.Module, Sample], Tensor]
+    losses: Losses | None = None
+    optimizers: Callable[[nn.Module, float], list[Optimizer]] = adam
+    backward: Backward = backward_total
 
 
 def _eyes(count: int, head_pose: bool) -> Callable[[Size], nn.Module]:
@@ -124,13 +136,17 @@ METHODS = {
 """The trained methods, from the least to the most that a network sees."""
 
 
-def gaze_losses(forward: Callable[[nn.Module, Sample], Tensor]) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
-    """``losses`` for ``train``: L1 on faces of which half are mirrored and whose landmarks err by a pixel."""
+def augmented(batch: Sample) -> Sample:
+    """Half of the faces mirrored, their landmarks off by a pixel."""
+    batch = randomly_mirrored(batch)
+    return batch if batch.landmarks is None else shaken_landmarks(batch)
+
+
+def gaze_losses(forward: Callable[[nn.Module, Sample], Tensor]) -> Losses:
+    """``losses`` for ``train``: L1 on augmented faces."""
 
     def losses(model: nn.Module, batch: Sample) -> dict[str, Tensor]:
-        batch = randomly_mirrored(batch)
-        if batch.landmarks is not None:
-            batch = shaken_landmarks(batch)
+        batch = augmented(batch)
         return {"loss": gaze_l1(forward(model, batch).float(), batch.gaze)}
 
     return losses
@@ -169,11 +185,12 @@ def fit(
     model = method.build(size or size_of_profile())
     history = train(
         model,
-        gaze_losses(method.forward),
+        method.losses or gaze_losses(method.forward),
         data,
-        torch.optim.Adam(model.parameters(), lr=recipe.rate),
+        method.optimizers(model, recipe.rate),
         Settings(recipe.epochs, min(recipe.batch_size, len(data)), seed=seed),
         schedule=OneCycle(),
+        backward=method.backward,
         evaluate=evaluate,
         observer=observer,
         fabric=fabric,

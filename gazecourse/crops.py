@@ -1,10 +1,12 @@
-"""What the older networks look at: eye crops cut from a normalized face, and the face grid of iTracker."""
+"""What networks look at instead of the whole face: eye crops, a band across the face, and iTracker's face grid."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate
 
 from gazecourse.validation import check_array, check_image_size, check_positive, describe
 
@@ -37,9 +39,6 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
         raise ValueError("landmarks must be [B, 68 or 6, 2]; got None: without landmarks there are no eye crops.")
     images = torch.as_tensor(check_array("images", images, ("B", "C", "H", "W")))
     check_array("landmarks", landmarks, (len(images), "68 or 6", 2))
-    if landmarks.shape[1] not in EYES:
-        raise ValueError(f"landmarks must be [B, 68 or 6, 2], where the eyes are known; got {describe(landmarks)}.")
-    landmarks = torch.as_tensor(landmarks).to(images)
     rows, columns = check_image_size("size", size)
     height, width = images.shape[-2:]
     x = torch.linspace(-0.5, 0.5, columns).to(images) * WINDOW[0] * width
@@ -47,10 +46,62 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
     offsets = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
     to_unit = 2 / torch.tensor([width, height]).to(images)
     crops = []
-    for eye in EYES[landmarks.shape[1]]:
-        place = landmarks[:, eye].mean(1).view(-1, 1, 1, 2) + offsets
+    for center in eye_centers(torch.as_tensor(landmarks).to(images)).unbind(1):
+        place = center.view(-1, 1, 1, 2) + offsets
         crops.append(grid_sample(images, place * to_unit - 1, padding_mode="border", align_corners=False))
     return crops[0], crops[1]
+
+
+def eye_centers(landmarks: Tensor) -> Tensor:
+    """Middles of the right and the left eye [B, 2, 2], (x, y) in pixels, from landmarks [B, 68 or 6, 2]."""
+    check_array("landmarks", landmarks, ("B", "68 or 6", 2))
+    if landmarks.shape[1] not in EYES:
+        raise ValueError(f"landmarks must be [B, 68 or 6, 2], where the eyes are known; got {describe(landmarks)}.")
+    return torch.stack([landmarks[:, eye].mean(1) for eye in EYES[landmarks.shape[1]]], dim=1)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A part of the face image, as wide as the image, at the size that a network wants.
+
+    Small pictures waste pixels on hair and chin. The band from 1/7 to 4/7 of a normalized face's height holds the eyes,
+    the brows and most of the nose.
+
+    Attributes:
+        size: (height, width) in pixels that the band is resized to, or one number for squares.
+        top, bottom: where it begins and ends, as shares of the image's height.
+    """
+
+    size: int | tuple[int, int]
+    top: float = 0.0
+    bottom: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.top < self.bottom <= 1:
+            raise ValueError(f"top and bottom must fulfill 0 <= top < bottom <= 1; got {self.top} and {self.bottom}.")
+        object.__setattr__(self, "size", check_image_size("size", self.size))
+
+    def rows(self, height: int) -> tuple[int, int]:
+        """The first row of an image of ``height`` that belongs to the band, and the first one below it."""
+        top, bottom = round(self.top * height), round(self.bottom * height)
+        if top == bottom:
+            raise ValueError(f"top and bottom must leave a row of pixels; an image of {height} rows has none between.")
+        return top, bottom
+
+    def cut(self, images: Tensor) -> Tensor:
+        """[B, 3, *size] from faces [B, 3, H, W] in [0, 1]."""
+        top, bottom = self.rows(images.shape[-2])
+        part = images[..., top:bottom, :]
+        if part.shape[-2:] == self.size:
+            return part
+        return interpolate(part, self.size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+
+    def locate(self, points: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """Where points [..., 2] (x, y) of a face image of ``image_size`` (height, width) lie in the band, pixels."""
+        height, width = image_size
+        top, bottom = self.rows(height)
+        scale = points.new_tensor([self.size[1] / width, self.size[0] / (bottom - top)])
+        return (points - points.new_tensor([0.0, top])) * scale
 
 
 def face_grid(center: Tensor, focal: float = 1.0) -> Tensor:

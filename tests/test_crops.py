@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gazecourse.crops import EYES, FACE_WIDTH, GRID, WINDOW, eye_crops, face_grid
+from gazecourse.crops import EYES, FACE_WIDTH, GRID, WINDOW, Band, eye_centers, eye_crops, face_grid
 
 HEIGHT, WIDTH = 90, 120
 
@@ -279,3 +279,54 @@ def test_an_array_of_centers_is_taken_or_named():
         assert face_grid(np.array([[0.0, 0.0, 800.0]])).sum() == pytest.approx(25)
     except TypeError as error:
         assert str(error).startswith("center must")  # noqa: PT017
+
+
+# ---------------------------------------------------------------------- a band across the face
+
+
+def test_a_band_shows_its_rows_at_its_size():
+    band = Band((96, 224), 1 / 7, 4 / 7)
+    cut = band.cut(ramps(112, 112) / 112)
+    assert cut.shape == (1, 2, 96, 224)
+    x, y = 112 * cut[0, :, 48, 112]
+    assert (x.item(), y.item()) == pytest.approx((56.25, 40.25), abs=0.02), "halfway between rows 16 and 64"
+    assert 112 * cut[0, 1].min() == pytest.approx(16.5, abs=0.02)
+    assert 112 * cut[0, 1].max() == pytest.approx(63.5, abs=0.02)
+
+
+def test_the_whole_face_at_its_own_size_is_left_as_it_is():
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(Band(64).cut(images), images)
+
+
+def test_a_smaller_band_averages_rather_than_skips_pixels():
+    stripes = torch.zeros(1, 3, 64, 64)
+    stripes[..., ::2] = 1.0
+    assert Band((16, 16)).cut(stripes)[..., 2:-2, 2:-2].sub(0.5).abs().max() < 0.1
+
+
+@given(st.floats(0, 112), st.floats(20, 60))
+def test_points_are_where_the_band_shows_them(x, y):
+    band = Band((96, 224), 1 / 7, 4 / 7)
+    there = band.locate(torch.tensor([[x, y]]), (112, 112))
+    assert there[0].tolist() == pytest.approx([2 * x, 2 * (y - 16)], abs=1e-3)
+
+
+def test_the_middle_of_an_eye_is_the_mean_of_its_points():
+    both = eye_centers(eyes_at((40.3, 44.8), (79.2, 46.1)))
+    torch.testing.assert_close(both, torch.tensor([[[40.3, 44.8], [79.2, 46.1]]]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Band((96, 224), 0.6, 0.4), "top and bottom must fulfill"),
+        (lambda: Band((96, 224), 0.0, 1.2), "top and bottom must fulfill"),
+        (lambda: Band((0, 224)), "size must be 1 or more"),
+        (lambda: Band(8, 0.5, 0.501).cut(torch.rand(1, 3, 32, 32)), "top and bottom must leave a row"),
+        (lambda: eye_centers(torch.zeros(1, 5, 2)), "landmarks must be"),
+    ],
+)
+def test_bands_that_show_nothing_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -7,17 +7,29 @@ from urllib.error import HTTPError, URLError
 import pytest
 import torch
 from torch import nn
-from torchvision.models import AlexNet_Weights, MobileNet_V2_Weights, alexnet, mobilenet_v2
+from torchvision.models import (
+    AlexNet_Weights,
+    MobileNet_V2_Weights,
+    ResNet18_Weights,
+    alexnet,
+    mobilenet_v2,
+    resnet18,
+)
 
 from gazecourse.errors import CourseError
 from gazecourse.models import AlexNet, GazeNet
 from gazecourse.models import pretrained as module
 from gazecourse.models.alexnet import alexnet_features
 from gazecourse.models.pretrained import load_imagenet, load_weights
+from gazecourse.models.puregaze import resnet_features
 
 FILES = {
     name: weights.DEFAULT.url.rsplit("/", 1)[-1]
-    for name, weights in (("alexnet", AlexNet_Weights), ("mobilenet_v2", MobileNet_V2_Weights))
+    for name, weights in (
+        ("alexnet", AlexNet_Weights),
+        ("mobilenet_v2", MobileNet_V2_Weights),
+        ("resnet18", ResNet18_Weights),
+    )
 }
 
 
@@ -201,6 +213,16 @@ def test_gazenet_takes_the_mobilenet_weights_that_it_has_a_place_for(hub):
     model = GazeNet()
     assert load_imagenet(model.features, "mobilenet_v2", only="features.").startswith("ImageNet weights")
     assert all(torch.equal(values, state[f"features.{name}"]) for name, values in model.features.state_dict().items())
+
+
+def test_a_resnet_without_its_classifier_takes_all_the_other_weights(hub):
+    state = in_torchvisions_format(resnet18)
+    torch.save(state, hub / FILES["resnet18"])
+    features = resnet_features(18)
+    assert load_imagenet(features, "resnet18", without="fc.").startswith("ImageNet weights")
+    assert same(features.state_dict(), {name: t for name, t in state.items() if not name.startswith("fc.")})
+    with pytest.raises(ValueError, match=r"fc\.bias"):
+        load_imagenet(features, "resnet18")
 
 
 def test_a_damaged_file_is_named(hub):

@@ -1,8 +1,29 @@
 """The systems of the course, one file each, to be read beside their papers."""
 
 from gazecourse.models.alexnet import AlexNet
+from gazecourse.models.ca_net import CANet
+from gazecourse.models.dilated_net import DilatedNet
+from gazecourse.models.domain_adversarial import DomainAdversarial
 from gazecourse.models.eyes import EyeNet, ITracker
 from gazecourse.models.full_face import FullFace, SpatialWeights
 from gazecourse.models.gazenet import GazeNet
+from gazecourse.models.puregaze import PureGaze, Purified, ResNetGaze, SAModule, purify
+from gazecourse.models.rt_gene import RTGene
 
-__all__ = ["AlexNet", "EyeNet", "FullFace", "GazeNet", "ITracker", "SpatialWeights"]
+__all__ = [
+    "AlexNet",
+    "CANet",
+    "DilatedNet",
+    "DomainAdversarial",
+    "EyeNet",
+    "FullFace",
+    "GazeNet",
+    "ITracker",
+    "PureGaze",
+    "Purified",
+    "RTGene",
+    "ResNetGaze",
+    "SAModule",
+    "SpatialWeights",
+    "purify",
+]

@@ -19,7 +19,7 @@ CONNECT_SECONDS = 3.0
 """Longer than this nobody waits to learn that there is no network."""
 
 
-def load_imagenet(module: nn.Module, name: str, *, only: str = "") -> str:
+def load_imagenet(module: nn.Module, name: str, *, only: str = "", without: str = "") -> str:
     """Load torchvision's ImageNet weights into ``module``, if they are on disk or can be downloaded.
 
     Args:
@@ -27,6 +27,7 @@ def load_imagenet(module: nn.Module, name: str, *, only: str = "") -> str:
         name: torchvision's name of the network, e.g. "alexnet" or "mobilenet_v2".
         only: take the weights below this prefix ("features."), without it, as far as ``module`` has a place for them:
             a network may keep the first blocks alone.
+        without: leave out the weights below this prefix ("fc."), such as a classifier that ``module`` lacks.
     Returns:
         One line for the reader: "ImageNet weights ..." or "random weights: ..." with the reason.
     Raises:
@@ -52,6 +53,8 @@ def load_imagenet(module: nn.Module, name: str, *, only: str = "") -> str:
         places = module.state_dict()
         state = {key.removeprefix(only): value for key, value in state.items() if key.startswith(only)}
         state = {key: value for key, value in state.items() if key in places}
+    if without:
+        state = {key: value for key, value in state.items() if not key.startswith(without)}
     load_weights(module, state)
     return f"ImageNet weights (torchvision, {weights.url.rsplit('/', 1)[-1]})"
 
