@@ -204,6 +204,30 @@ def bootstrap_difference(
     return bootstrap_ci(first - second, clusters=clusters, level=level, resamples=resamples, seed=seed)
 
 
+def student_ci(values: Array, *, level: float = 0.95) -> Interval:
+    """Mean of a few independent runs with Student's t interval: what another run with a new seed would change.
+
+    For a handful of seeds a bootstrap draws from too few values and promises too much; t allows for that.
+
+    Args:
+        values: [N], one result of each run, N of 2 or more.
+        level: coverage, in (0, 1).
+    Returns:
+        ``Interval(mean, low, high)``.
+    Raises:
+        TypeError, ValueError: wrong shape, NaN, fewer than two values, or ``level`` outside (0, 1).
+    """
+    from scipy.stats import t
+
+    samples = _values("values", values)
+    if len(samples) < 2:
+        raise ValueError(f"values must be of two runs or more; got {len(samples)}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1; got {level!r}.")
+    half = t.ppf((1 + level) / 2, len(samples) - 1) * samples.std(ddof=1) / np.sqrt(len(samples))
+    return Interval(float(samples.mean()), float(samples.mean() - half), float(samples.mean() + half))
+
+
 def _values(name: str, values: Array, low: float | None = None) -> np.ndarray:
     check_array(name, values, ("N",), low=low)
     if len(values) == 0:

@@ -14,6 +14,7 @@ from gazecourse.metrics import (
     gaze_error,
     gaze_error_by_person,
     nme,
+    student_ci,
 )
 
 YAWS = np.radians([0.0, 10.0, 20.0, 60.0])
@@ -152,9 +153,23 @@ def test_interval_prints_as_a_table_would_show_it():
     assert str(bootstrap_ci(np.full(5, 2.0))) == "2.00 [2.00, 2.00]"
 
 
+def test_students_interval_of_a_few_runs_is_the_textbooks():
+    interval = student_ci(np.array([7.1, 7.4, 6.8, 7.0, 7.2]))
+    half = 2.776445 * np.std([7.1, 7.4, 6.8, 7.0, 7.2], ddof=1) / 5**0.5
+    assert tuple(interval) == pytest.approx((7.1, 7.1 - half, 7.1 + half), abs=1e-5)
+
+
+def test_students_interval_covers_the_truth_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    hits = sum(low <= 0 <= high for _, low, high in (student_ci(generator.normal(size=5)) for _ in range(1000)))
+    assert 930 <= hits <= 970, "a bootstrap of five values covers it less than 90 times in 100"
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: student_ci(np.ones(1)), ValueError, "two runs or more"),
+        (lambda: student_ci(np.ones(3), level=95), ValueError, "level must lie between 0 and 1"),
         (lambda: gaze_error(np.zeros((0, 2)), np.zeros((0, 2))), ValueError, "above 0"),
         (lambda: gaze_error(np.zeros((3, 2)), np.zeros((2, 2))), ValueError, "pred and target"),
         (lambda: gaze_error(np.zeros(2), np.zeros(2)), ValueError, "pred must have shape"),

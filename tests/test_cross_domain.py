@@ -1,0 +1,155 @@
+"""The cross-domain tasks: who may see what, how every method is fed, and that two parts of a training fit together."""
+
+import pytest
+import torch
+
+from gazecourse import cross_domain
+from gazecourse.comparison import Recipe, Size, fit
+from gazecourse.cross_domain import (
+    NETWORKS,
+    SOURCES,
+    TARGETS,
+    TASKS,
+    Task,
+    continued,
+    domain_adversarial,
+    face_band,
+    first,
+    plain,
+    purified,
+    source_faces,
+    target_faces,
+)
+from gazecourse.faces import rendering
+from gazecourse.faces.dataset import FaceDataset
+from gazecourse.models.domain_adversarial import DomainAdversarial, ReverseGradient
+from gazecourse.purification import Purification
+from gazecourse.training import make_fabric, predict
+
+TINY = Size(face=112, width=0.05, stride=2)
+ONE_STEP = Recipe(epochs=1, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Sixteen rendered faces of four people, at the size that the quick networks want."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAZECOURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(rendering, "available_cores", lambda: 1)
+        yield FaceDataset("laptop", "train", "quick", size=TINY.face, people=4, images=16)
+
+
+def trained(method, faces, **changes):
+    model, _ = fit(method, faces, ONE_STEP, size=TINY, fabric=make_fabric(accelerator="cpu"), **changes)
+    return model
+
+
+# ---------------------------------------------------------------------- tasks
+
+
+def test_the_tasks_are_the_papers_four():
+    assert [str(task) for task in TASKS] == ["studio → laptop", "studio → lab", "wild → laptop", "wild → lab"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("laptop", "laptop", "source must not be the target domain"),
+        ("laptop", "lab", "source must be one of 'studio', 'wild'"),
+        ("studio", "wild", "target must be one of 'laptop', 'lab'"),
+        ("moon", "lab", "source must be one of"),
+    ],
+)
+def test_a_target_domain_listed_as_source_is_refused_before_training(source, target, message):
+    with pytest.raises(ValueError, match=message):
+        Task(source, target)
+
+
+def test_nobody_trains_on_a_target_domain_by_mistake():
+    for target in TARGETS:
+        with pytest.raises(ValueError, match="domain must be one of"):
+            source_faces(target)
+    for source in SOURCES:
+        with pytest.raises(ValueError, match="domain must be one of"):
+            target_faces(source)
+
+
+# ---------------------------------------------------------------------- methods
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_trains_and_answers_for_its_own_input(name, faces):
+    model = trained(plain(name), faces)
+    answer = predict(model, faces, plain(name).forward)
+    assert answer.shape == (16, 2)
+    assert answer.isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name, network in NETWORKS.items() if network.purified])
+def test_a_purified_network_trains_its_decoder_and_its_gaze_side(name, faces):
+    method = purified(name, TINY, Purification())
+    model = trained(method, faces)
+    torch.manual_seed(0)
+    before = {n: t.clone() for n, t in continued(method, model).build(TINY).state_dict().items()}
+    again = trained(continued(method, model), faces, seed=1).state_dict()
+    moved = {n for n, t in again.items() if t.is_floating_point() and not torch.equal(t, before[n])}
+    assert any(n.startswith("sa_module.") for n in moved)
+    assert any(not n.startswith("sa_module.") for n in moved)
+
+
+def test_networks_without_an_opponent_in_the_paper_cannot_be_purified():
+    with pytest.raises(ValueError, match="name must be one of"):
+        purified("RT-Gene", TINY, Purification())
+
+
+@pytest.mark.parametrize("name", ["ResNet", "Full-Face"])
+def test_while_the_opponent_only_watches_the_gaze_side_learns_as_without_it(name, faces):
+    alone, watched = trained(plain(name), faces), trained(first(name, TINY), faces)
+    inner = {n.removeprefix("gaze_model."): t for n, t in watched.state_dict().items()}
+    for n, t in alone.state_dict().items():
+        torch.testing.assert_close(inner[n], t, atol=2e-5, rtol=1e-4, msg=n)
+
+
+@pytest.mark.parametrize("name", ["ResNet", "CA-Net"])
+def test_the_second_part_begins_where_the_first_has_ended(name, faces):
+    start = trained(first(name, TINY), faces)
+    for method in (plain(name), purified(name, TINY, Purification())):
+        model = continued(method, start).build(TINY)
+        torch.testing.assert_close(predict(model, faces, method.forward), predict(start, faces, method.forward))
+
+
+# ---------------------------------------------------------------------- domain-adversarial learning
+
+
+def test_the_domain_head_learns_and_the_backbone_is_pushed_the_other_way():
+    z = torch.randn(3, 4, requires_grad=True)
+    (plain_gradient,) = torch.autograd.grad((z**2).sum(), z)
+    (reversed_gradient,) = torch.autograd.grad((ReverseGradient.apply(z) ** 2).sum(), z)
+    torch.testing.assert_close(reversed_gradient, -plain_gradient)
+
+
+def test_domain_adversarial_learning_never_reads_a_target_label(faces, monkeypatch):
+    target = faces.subset(torch.arange(8))
+    method = domain_adversarial(target)
+    one = trained(method, faces).state_dict()
+    target.labels["gaze"] = torch.full_like(target.labels["gaze"], torch.nan)
+    other = trained(method, faces).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_domain_adversarial_baseline_answers_like_any_other_network():
+    torch.manual_seed(0)
+    model = DomainAdversarial((96, 224), width=0.05).eval()
+    images = torch.rand(2, 3, 96, 224)
+    gaze, logit = model(images, tell_domain=True)
+    torch.testing.assert_close(model(images), gaze)
+    assert logit.shape == (2,)
+
+
+def test_the_quick_band_holds_the_eyes_of_nearly_every_face(faces, monkeypatch):
+    monkeypatch.delenv("GAZECOURSE_PROFILE", raising=False)
+    band = face_band()
+    points = band.locate(faces.landmarks[:, 36:48], (112, 112))
+    inside = (points[..., 1] > 0) & (points[..., 1] < band.size[0])
+    assert inside.float().mean() > 0.97
+    assert cross_domain.face_band() == band
