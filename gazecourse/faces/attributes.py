@@ -256,7 +256,8 @@ def luminance(color: Tensor) -> Tensor:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _brightness(factors: Factors) -> Tensor:
+def brightness(factors: Factors) -> Tensor:
+    """[B] how light a face is lit, in units of a lamp of luminance 3 at exposure 1."""
     direct = luminance(factors.light_color).sum(1)
     ambient = luminance(factors.ambient_above + factors.ambient_below) / 2
     return (direct / 3 + ambient) * factors.exposure
@@ -360,7 +361,7 @@ NAMED: dict[str, NamedFactor] = {
         ),
         _light_side,
     ),
-    "brightness": _named("quality", ("dim light", "", "bright light"), _brightness, 0.45, 1.1),
+    "brightness": _named("quality", ("dim light", "", "bright light"), brightness, 0.45, 1.1),
     "light color": _named("quality", ("cool light", "", "warm light"), _warmth, -0.15, 0.2),
     "background": _listed(
         "quality",
