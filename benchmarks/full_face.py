@@ -16,6 +16,8 @@ A run that was cut off goes on where it stopped: each trained network's predicti
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -29,8 +31,16 @@ import torch
 from report import write
 
 from gazecourse.angles import angular_error
-from gazecourse.batches import seed_all
-from gazecourse.comparison import METHODS, Recipe, Size, fit, groups_of_people, regress_head_pose, size_of_profile
+from gazecourse.comparison import (
+    METHODS,
+    Method,
+    Recipe,
+    Size,
+    fit,
+    groups_of_people,
+    regress_head_pose,
+    size_of_profile,
+)
 from gazecourse.datasets import MPIIFaceGaze
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.files import atomic_write
@@ -40,11 +50,29 @@ from gazecourse.models import FullFace
 from gazecourse.paths import runs_dir
 from gazecourse.profiles import profile
 from gazecourse.sample import Sample
-from gazecourse.training import Settings, make_fabric, predict, train
+from gazecourse.training import make_fabric, predict
 
 DOMAIN = "laptop"
-SCREEN = "Full-Face, screen point"
 PRIORS = ("head pose", "linear regression")
+
+
+def on_screen(model: torch.nn.Module, batch: Sample) -> torch.Tensor:
+    """The point on the screen [B, 2], mm."""
+    return model(batch.float_image())
+
+
+def screen_losses(model: torch.nn.Module, batch: Sample) -> dict[str, torch.Tensor]:
+    """L1 of the point, in decimeters. Faces are not mirrored, for the mirrored screen is another one."""
+    return {"loss": gaze_l1(on_screen(model, batch).float(), batch.screen) / 100.0}
+
+
+def screen_network(size: Size) -> torch.nn.Module:
+    """Full-Face for the 2D task."""
+    return FullFace(size.face, "2d", form="two_tower", width=size.width, stride=size.stride, weights_std=None)
+
+
+SCREEN = Method("Full-Face, screen point", screen_network, on_screen, screen_losses)
+TRAINED = {**METHODS, SCREEN.name: SCREEN}
 
 Measure = Callable[[torch.Tensor, torch.Tensor], np.ndarray]
 
@@ -74,7 +102,7 @@ class Protocol:
     @property
     def methods(self) -> list[str]:
         """Names of what is trained. The normalized real data do not tell where the face and the screen were."""
-        return [*METHODS, SCREEN] if self.real is None else [name for name in METHODS if name != "iTracker"]
+        return list(TRAINED) if self.real is None else [name for name in METHODS if name != "iTracker"]
 
     def load(self) -> FaceDataset | MPIIFaceGaze:
         """All images of all people."""
@@ -82,9 +110,13 @@ class Protocol:
 
     def path(self, method: str, seed: int, group: int) -> Path:
         """Where the predictions of one run are kept."""
-        name = method.replace(" ", "_")
-        stem = f"{profile()}-{self.recipe.epochs}epochs-{name}-seed{seed}-group{group}"
-        return folder() / f"{'' if self.real is None else self.name + '-'}{stem}.pt"
+        return folder() / f"{self.name}-{self.digest}-{method.replace(' ', '_')}-seed{seed}-group{group}.pt"
+
+    @property
+    def digest(self) -> str:
+        """Of everything that a training depends on, besides its method, its seed and its code."""
+        protocol = [profile(), self.groups, asdict(self.recipe), asdict(self.size), self.precision]
+        return hashlib.sha256(json.dumps(protocol).encode()).hexdigest()[:10]
 
 
 def folder() -> Path:
@@ -107,32 +139,12 @@ def one_run(job: tuple[str, int, int], protocol: Protocol, threads: int | None) 
     recipe, size = protocol.recipe, protocol.size
     fabric = make_fabric(precision=protocol.precision)
     start = time.perf_counter()
-    model = _screen_model(training, recipe, size, seed, fabric) if name == SCREEN else None
-    forward = _screen_point if name == SCREEN else METHODS[name].forward
-    if model is None:
-        model, _ = fit(METHODS[name], training, recipe, size=size, seed=seed, fabric=fabric)
+    model, _ = fit(TRAINED[name], training, recipe, size=size, seed=seed, fabric=fabric)
     seconds = time.perf_counter() - start
-    predicted = predict(model, test, forward)
+    predicted = predict(model, test, TRAINED[name].forward)
     with atomic_write(path) as temporary:
         torch.save({"rows": rows.nonzero().squeeze(1), "predicted": predicted, "seconds": seconds}, temporary)
     return f"{path.stem}: {seconds:.0f} s"
-
-
-def _screen_point(model: torch.nn.Module, batch: Sample) -> torch.Tensor:
-    return model(batch.float_image())
-
-
-def _screen_model(training: FaceDataset, recipe: Recipe, size: Size, seed: int, fabric: object) -> torch.nn.Module:
-    """The 2D task: the point on the screen. Faces are not mirrored, for the mirrored screen is another one."""
-    seed_all(seed)
-    model = FullFace(size.face, "2d", form="two_tower", width=size.width, stride=size.stride, weights_std=None)
-
-    def losses(network: torch.nn.Module, batch: Sample) -> dict[str, torch.Tensor]:
-        return {"loss": gaze_l1(network(batch.float_image()).float(), batch.screen) / 100.0}
-
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate)
-    train(model, losses, training, optimizer, Settings(recipe.epochs, recipe.batch_size, seed=seed), fabric=fabric)
-    return model
 
 
 def gathered(
@@ -185,13 +197,13 @@ def prior_errors(data: FaceDataset | MPIIFaceGaze, seeds: list[int], groups: int
 
 def screen_errors(data: FaceDataset, seeds: list[int], protocol: Protocol, person: np.ndarray) -> dict:
     """The 2D task: Euclidean error on the screen in mm, beside that of always saying the others' mean point."""
-    errors, _ = gathered(SCREEN, seeds, protocol, data.screen, distance)
+    errors, _ = gathered(SCREEN.name, seeds, protocol, data.screen, distance)
     middle = np.full((len(seeds), len(data)), np.nan)
     for number, seed in enumerate(seeds):
         for held_out in groups_of_people(data.people, protocol.groups, seed):
             test = torch.isin(data.person, torch.tensor(held_out))
             middle[number, test.numpy()] = distance(data.screen[test], data.screen[~test].mean(0))
-    return {SCREEN: row(errors, person), "mean point": row(middle, person)}
+    return {SCREEN.name: row(errors, person), "mean point": row(middle, person)}
 
 
 def summary(data: FaceDataset | MPIIFaceGaze, seeds: list[int], protocol: Protocol) -> dict:
@@ -208,7 +220,7 @@ def summary(data: FaceDataset | MPIIFaceGaze, seeds: list[int], protocol: Protoc
         for other in rows
         if other != "Full-Face"
     }
-    screen = screen_errors(data, seeds, protocol, person) if SCREEN in protocol.methods else {}
+    screen = screen_errors(data, seeds, protocol, person) if SCREEN.name in protocol.methods else {}
     return {"methods": rows, "differences": differences, "screen": screen}
 
 
