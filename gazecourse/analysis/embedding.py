@@ -149,8 +149,9 @@ def _umap(rows: np.ndarray, neighbors: int, min_distance: float, seed: int) -> n
 
         # More than one job would ignore the seed.
         settings = {"n_neighbors": neighbors, "min_dist": min_distance, "random_state": seed, "n_jobs": 1}
-        # Its usual start needs three eigenvectors besides the constant one.
-        layout = UMAP(init="spectral" if len(rows) > 4 else "random", **settings)
+        # Its usual start, the eigenvectors of the graph, is not the same each time where the graph has several parts.
+        # Principal components are, and keep the large order (Kobak and Linderman 2021).
+        layout = UMAP(init="pca" if min(rows.shape) > 2 else "random", **settings)
         return np.asarray(layout.fit_transform(rows), dtype=np.float32)
 
 
