@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,17 @@ class Lab:
     @property
     def token(self) -> str:
         return self.address.split("token=")[1]
+
+    def shut_down_kernels(self) -> None:
+        """End every kernel. A page that takes over the kernel of a page just closed can lose its replies."""
+        for session in self._api("sessions"):
+            self._api(f"sessions/{session['id']}", "DELETE")
+
+    def _api(self, path: str, method: str = "GET") -> list[dict]:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.server}/api/{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or "[]")
 
     def url(self, notebook: str) -> str:
         """Address of one notebook, ``"02_synthetic_faces.ipynb"``, in a workspace of its own."""
@@ -214,8 +226,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def notebook(lab: Lab, page: Page) -> Callable[[str], NotebookPage]:
-    """Opens a notebook by file name and waits until its kernel is idle."""
+def notebook(lab: Lab, page: Page) -> Iterator[Callable[[str], NotebookPage]]:
+    """Opens a notebook by file name with a kernel of its own, and waits until that is idle."""
 
     def open_notebook(name: str) -> NotebookPage:
         page.goto(lab.url(name))
@@ -223,7 +235,9 @@ def notebook(lab: Lab, page: Page) -> Callable[[str], NotebookPage]:
         opened.wait_until_ready()
         return opened
 
-    return open_notebook
+    yield open_notebook
+    page.close()
+    lab.shut_down_kernels()
 
 
 @pytest.fixture
