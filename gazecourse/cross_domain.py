@@ -19,6 +19,7 @@ from gazecourse.crops import Band, eye_crops
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.losses import gaze_l1
 from gazecourse.models import CANet, DilatedNet, DomainAdversarial, PureGaze, ResNetGaze, RTGene, purify
+from gazecourse.models.pretrained import load_weights
 from gazecourse.models.puregaze import WIDTHS
 from gazecourse.profiles import pick
 from gazecourse.purification import Purification, purification_losses, self_adversarial_backward, three_adams
@@ -27,6 +28,9 @@ from gazecourse.validation import check_choice
 
 SOURCES, TARGETS = ("studio", "wild"), ("laptop", "lab")
 DILATED_EYE_SIZE = (64, 96)
+FEW = 90
+OPPONENTS = ("sa_module.", "domain.")
+"""How the layers of the opponents begin."""
 DOMAIN_WEIGHT = 0.1
 """Of the domain loss beside the gaze loss, which is about as large."""
 
@@ -58,7 +62,7 @@ TASKS = tuple(Task(source, target) for source in SOURCES for target in TARGETS)
 def source_faces(domain: str) -> FaceDataset:
     """What networks are trained on."""
     check_choice("domain", domain, SOURCES)
-    return FaceDataset(domain, "train", **pick(quick={"people": 80, "images": 12_000}, full={}))
+    return FaceDataset(domain, "train", **pick(quick={"people": 80, "images": 8_000}, full={}))
 
 
 def test_faces(domain: str) -> FaceDataset:
@@ -72,14 +76,26 @@ def target_faces(domain: str) -> FaceDataset:
     return FaceDataset(domain, "train")
 
 
+def few_faces(domain: str, seed: int = 0) -> FaceDataset:
+    """The 90 labeled target faces of the paper's last row, "fewer than 100", drawn by ``seed`` from those people."""
+    faces = target_faces(domain)
+    order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed))
+    return faces.subset(order[:FEW])
+
+
 def first_part() -> Recipe:
     """How a network learns gaze."""
-    return pick(quick=Recipe(epochs=2, rate=2e-3), full=Recipe(epochs=15, rate=1e-3))
+    return pick(quick=Recipe(epochs=1, rate=2e-3), full=Recipe(epochs=15, rate=1e-3))
 
 
 def second_part() -> Recipe:
     """How it goes on, plainly or with an opponent."""
     return pick(quick=Recipe(epochs=1, rate=1e-3), full=Recipe(epochs=5, rate=5e-4))
+
+
+def fine_tuning() -> Recipe:
+    """How it learns from a few target faces."""
+    return Recipe(epochs=20, batch_size=30, rate=3e-4)
 
 
 def face_band() -> Band:
@@ -88,8 +104,13 @@ def face_band() -> Band:
 
 
 def decoder_widths() -> tuple[int, ...]:
-    """Stages of the SA-module: 7 × 7 maps become 224 × 224, or on two cores 3 × 7 maps 12 × 28."""
+    """Stages of PureGaze's SA-module: 7 × 7 maps become 224 × 224, or on two cores 3 × 7 maps 12 × 28."""
     return pick(quick=(32, 16), full=WIDTHS)
+
+
+def plugged_widths() -> tuple[int, ...] | None:
+    """Stages of an SA-module in another network; None for as many as its maps can be doubled."""
+    return pick(quick=(32, 16), full=None)
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -128,7 +149,7 @@ class Network:
 
 
 def _plugged(build: Callable[[Size], nn.Module]) -> Callable[[Size], nn.Module]:
-    return lambda size: purify(build(size), widths=decoder_widths())
+    return lambda size: purify(build(size), widths=plugged_widths())
 
 
 def _vgg(kind: type[nn.Module], *sizes: object) -> Callable[[Size], nn.Module]:
@@ -174,14 +195,21 @@ def first(name: str, size: Size) -> Method:
 
 
 def continued(method: Method, start: nn.Module) -> Method:
-    """The method, begun with the weights of ``start`` instead of random ones, as far as both have the same layers."""
+    """The method, begun with the weights of ``start`` instead of random ones.
+
+    Only what has no part in estimating gaze, an opponent, may be new.
+
+    Raises:
+        ValueError: when the network is built: ``start`` is another network, or one of another size.
+    """
     weights = start.state_dict()
+    weights = {name.removeprefix("gaze_model."): value for name, value in weights.items()} | weights
 
     def build(size: Size) -> nn.Module:
         model = method.build(size)
-        inner = {name.removeprefix("gaze_model."): value for name, value in weights.items()}
         own = model.state_dict()
-        model.load_state_dict(own | {name: value for name, value in {**inner, **weights}.items() if name in own})
+        opponent = {name: value for name, value in own.items() if name.startswith(OPPONENTS)}
+        load_weights(model, opponent | {name: value for name, value in weights.items() if name in own})
         return model
 
     return replace(method, build=build)

@@ -15,9 +15,10 @@ from torch.optim import Optimizer
 from gazecourse.comparison import augmented
 from gazecourse.crops import Band, eye_centers
 from gazecourse.losses import adversarial_loss, eye_attention, gaze_l1, reconstruction_loss
+from gazecourse.losses.purification import FORMS, check_inside
 from gazecourse.sample import Sample
 from gazecourse.training import Losses
-from gazecourse.validation import check_image_size
+from gazecourse.validation import check_choice, check_image_size, check_positive
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -31,11 +32,13 @@ class Purification:
     """The settings of the adversarial game.
 
     Attributes:
-        w1, w2: weights of the gaze loss and of the adversarial loss; with 0 for w2 the decoder only watches.
+        w1, w2: weights of gaze loss and adversarial loss, not below 0; with 0 for w2 the decoder only watches.
         k: where the adversarial loss is cut off; 0 leaves TA-Loss out.
         sigma: of the attention around the eyes, in widths of the picture (of one of 224 pixels in the exponential form,
             where the length is 2σ²: √20 / 224 is the released maps'); None leaves LP-Loss out.
         form: of the attention; see ``eye_attention``.
+    Raises:
+        TypeError, ValueError: naming the setting, what was expected and what came.
     """
 
     w1: float = 1.0
@@ -44,15 +47,31 @@ class Purification:
     sigma: float | None = 0.1
     form: str = "gaussian"
 
+    def __post_init__(self) -> None:
+        for name in ("w1", "w2"):
+            if getattr(self, name) != 0:
+                check_positive(name, getattr(self, name))
+        if isinstance(self.k, bool) or not isinstance(self.k, (int, float)) or not 0 <= self.k < 1:
+            raise ValueError(f"k must lie in [0, 1); got {self.k!r}.")
+        if self.sigma is not None:
+            check_positive("sigma", self.sigma)
+        check_choice("form", self.form, FORMS)
+
 
 def attention_for(batch: Sample, band: Band, size: tuple[int, int], settings: Purification) -> Tensor | None:
-    """M [B, *size] on a picture of the band, for each face around its own eyes; None without LP-Loss."""
+    """M [B, *size] on a picture of the band, for each face around its own eyes; None without LP-Loss.
+
+    Raises:
+        ValueError: no landmarks, or eyes outside the face image.
+    """
     if settings.sigma is None:
         return None
     if batch.landmarks is None:
         raise ValueError("batch must have landmarks, around which the eyes are; Purification(sigma=None) needs none.")
     height, width = check_image_size("size", size)
-    centers = band.locate(eye_centers(batch.landmarks), tuple(batch.image.shape[-2:]))
+    centers, face = eye_centers(batch.landmarks), tuple(batch.image.shape[-2:])
+    check_inside(centers, *face)
+    centers = band.locate(centers, face)
     limit = centers.new_tensor([width, height])
     centers = centers * limit / centers.new_tensor(band.size[::-1])
     # In a face that is turned far away an eye's middle can lie outside the band; the nearest point stands for it.

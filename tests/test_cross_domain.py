@@ -14,6 +14,7 @@ from gazecourse.cross_domain import (
     continued,
     domain_adversarial,
     face_band,
+    few_faces,
     first,
     plain,
     purified,
@@ -74,6 +75,22 @@ def test_nobody_trains_on_a_target_domain_by_mistake():
             target_faces(source)
 
 
+def test_few_faces_are_ninety_different_ones_of_the_target_that_a_seed_repeats(monkeypatch, faces):
+    many = torch.arange(len(faces)).repeat(20)
+    numbered = faces.subset(many)
+    numbered.labels["gaze"] = torch.stack([torch.arange(len(many)), torch.zeros(len(many))], dim=1)
+    monkeypatch.setattr(cross_domain, "FaceDataset", lambda domain, split: numbered)
+    one, again, other = (few_faces("laptop", seed).gaze[:, 0] for seed in (0, 0, 1))
+    assert len(one.unique()) == len(one) == 90
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_few_faces_are_of_a_target_domain_only():
+    with pytest.raises(ValueError, match="domain must be one of"):
+        few_faces("studio")
+
+
 # ---------------------------------------------------------------------- methods
 
 
@@ -116,6 +133,22 @@ def test_the_second_part_begins_where_the_first_has_ended(name, faces):
     for method in (plain(name), purified(name, TINY, Purification())):
         model = continued(method, start).build(TINY)
         torch.testing.assert_close(predict(model, faces, method.forward), predict(start, faces, method.forward))
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_can_be_built_in_either_profile_with_its_opponent(name, profile, monkeypatch):
+    monkeypatch.setenv("GAZECOURSE_PROFILE", profile)
+    size = Size(face={"quick": 112, "full": 224}[profile], width=0.05, stride={"quick": 2, "full": 4}[profile])
+    NETWORKS[name].build(size)
+    if NETWORKS[name].purified is not None:
+        assert NETWORKS[name].purified(size).sa_module is not None
+
+
+def test_weights_of_another_network_or_width_cannot_begin_a_second_part():
+    for start in (NETWORKS["Full-Face"].build(TINY), NETWORKS["ResNet"].build(Size(face=112, width=0.1, stride=2))):
+        with pytest.raises(ValueError, match="another architecture, width or size"):
+            continued(purified("ResNet", TINY, Purification()), start).build(TINY)
 
 
 # ---------------------------------------------------------------------- domain-adversarial learning

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,6 +143,30 @@ def test_losses_are_those_of_the_paper_written_out(plain):
         torch.testing.assert_close(terms[name], value, msg=name)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"k": 1.0}, "k must lie in"),
+        ({"k": True}, "k must lie in"),
+        ({"sigma": -1.0}, "sigma must be a finite number above 0"),
+        ({"form": "round"}, "form must be one of 'gaussian', 'exponential'"),
+        ({"w1": -1.0}, "w1 must be a finite number above 0"),
+        ({"w1": "much"}, "w1 must be a number above 0"),
+        ({"w2": math.nan}, "w2 must be a finite number above 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_before_training(setting, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Purification(**setting)
+
+
+def test_eyes_outside_the_face_are_refused_and_not_moved_to_its_edge():
+    batch = faces()
+    batch = replace(batch, landmarks=batch.landmarks * 2 + 50)
+    with pytest.raises(ValueError, match="centers must lie in the image"):
+        attention_for(batch, BAND, (SIZE, SIZE), Purification())
+
+
 @pytest.mark.parametrize("settings", [Purification(sigma=None), Purification(k=0), Purification(sigma=None, k=0)])
 def test_parts_of_the_game_can_be_left_out(settings, plain):
     model, batch = small(), faces()
@@ -263,10 +288,11 @@ def test_exponential_attention_at_224_pixels_can_be_the_released_one():
         assert (far / near).item() == pytest.approx(math.exp(-10 / 40), abs=0.03)
 
 
-def test_eyes_outside_the_picture_are_brought_to_its_edge():
+def test_eyes_of_the_face_that_lie_below_the_band_are_brought_to_its_edge():
     batch = faces(1)
-    batch.landmarks = batch.landmarks + torch.tensor([12.0, 30.0])
-    attention = attention_for(batch, BAND, (SIZE, SIZE), Purification())
+    top = float(eye_centers(batch.landmarks)[..., 1].min()) / SIZE
+    band = Band((SIZE, SIZE), top=0.0, bottom=0.5 * top)
+    attention = attention_for(batch, band, (SIZE, SIZE), Purification())
     assert attention.isfinite().all()
     assert int(attention[0].argmax()) // SIZE == SIZE - 1
 

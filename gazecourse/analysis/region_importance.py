@@ -33,7 +33,7 @@ def region_importance(
     Raises:
         TypeError, ValueError: no images, a square that does not fit, or an ``error`` that is not one per image.
     """
-    check_array("images", images, ("N", 3, "H", "W"))
+    check_array("images", images, ("N", 3, "H", "W"), low=-0.05, high=1.05)
     height, width = images.shape[-2:]
     check_whole("mask", mask, 1, min(height, width))
     check_whole("stride", stride, 1)

@@ -419,6 +419,13 @@ def _check_start(layer: nn.Linear, trained: AlexNet) -> None:
             f"the new layer's weights have deviation {size:.2g}; 0.01 makes the first predictions small, close to "
             f"straight ahead.{slip}"
         )
+    if abs(weight.mean().item()) > 5 * SMALL / weight.numel() ** 0.5:
+        raise Wrong(
+            f"the new layer's weights have mean {weight.mean().item():.2g}; it should be 0: thousands of inputs, none "
+            "of them negative, would add up to a prediction of many turns."
+        )
+    if torch.equal(weight[0], weight[1]) and bool((weight != 0).any()):
+        raise Wrong("pitch and yaw have the same weights; they should begin with different ones.")
     if layer.bias is None:
         raise Wrong("the new layer has no bias; it should have one that starts at zero.")
     if bool((layer.bias != 0).any()):

@@ -240,12 +240,16 @@ def initialize(candidate):
             off = layer.bias.detach()[(layer.bias.detach() - bias).abs() > 1e-6]
             if len(off):
                 raise Wrong(f"{name}'s bias is {off[0].item():.3g}; the paper has {bias:g}.")
+        if torch.equal(module.conv1.weight, module.conv2.weight):
+            raise Wrong("conv1 and conv2 have the same weights; draw new ones for each.")
 
 
 def _check_tensor(name: str, values: Tensor | None, shape: list[int]) -> None:
     """It was filled, and is still a parameter of its shape that learns."""
     if values is None or list(values.shape) != shape:
         raise Wrong(f"{name} has shape {None if values is None else list(values.shape)}; it should stay {shape}.")
+    if values.dtype != torch.float32:
+        raise Wrong(f"{name} is {values.dtype} now; it should stay torch.float32, as the features are.")
     if bool((values == UNTOUCHED).all()):
         raise Wrong(f"{name} still has its old values. Fill the tensors of the module that is given, in place.")
     if not bool(torch.isfinite(values).all()):
@@ -262,7 +266,7 @@ def _check_weights(name: str, values: Tensor, wanted: float) -> None:
     if abs(deviation / wanted - 1) > tolerance:
         shown, slip = f"{deviation:.1g}", ""
         if shown == f"{wanted:g}":
-            shown = f"{deviation:.2g}"
+            shown = f"{deviation:.3g}"
         if abs(deviation / wanted**0.5 - 1) < tolerance:
             slip = f" That is the root of {wanted:g}: here {wanted:g} is the deviation itself, not the variance."
         elif abs(deviation / wanted**2 - 1) < tolerance:
@@ -329,7 +333,10 @@ def _check_pair(got: Any, u: Tensor, w: Tensor, gradient: Tensor) -> None:
         ("U", got[0], want[0], _slips_of_gradient_u(u, w, gradient)),
         ("W", got[1], want[1], _slips_of_gradient_w(u, w, gradient)),
     ):
-        if isinstance(value, Tensor) and not (value.shape == wanted.shape and torch.allclose(value, wanted, atol=1e-5)):
+        if not isinstance(value, Tensor):
+            raise Wrong(f"the gradient of {name} is {type(value).__name__}; it should be a tensor.")
+        value = value.to(wanted.dtype)  # as autograd does
+        if not (value.shape == wanted.shape and torch.allclose(value, wanted, atol=1e-5)):
             for other, words in slips:
                 if value.shape == other.shape and torch.allclose(value, other, atol=1e-5):
                     raise Wrong(f"the gradient of {name} {words}")

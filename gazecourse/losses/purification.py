@@ -35,7 +35,7 @@ def eye_attention(
     check_positive("sigma", sigma)
     check_choice("form", form, FORMS)
     centers = torch.as_tensor(check_array("centers", centers, ("...", 2, 2)))
-    _check_inside(centers, height, width)
+    check_inside(centers, height, width)
     y = torch.arange(height, device=centers.device, dtype=centers.dtype) + 0.5
     x = torch.arange(width, device=centers.device, dtype=centers.dtype) + 0.5
     across = x - centers[..., 0, None]  # [..., 2, W]
@@ -48,7 +48,8 @@ def eye_attention(
     return attention / attention.amax((-2, -1), keepdim=True)
 
 
-def _check_inside(centers: Tensor, height: int, width: int) -> None:
+def check_inside(centers: Tensor, height: int, width: int) -> None:
+    """Raise ``ValueError`` unless eye centers [..., 2] (x, y) lie in an image of so many pixels."""
     limit = torch.tensor([width, height], device=centers.device)
     outside = ((centers < 0) | (centers > limit)).any(-1)
     if bool(outside.any()):
@@ -67,6 +68,9 @@ def likeness(reconstruction: Tensor, image: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: other shapes or values.
     """
+    for name, value in (("image", image), ("reconstruction", reconstruction)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name} must be a tensor [B, 3, H, W]; got {describe(value)}.")
     check_array("image", image, ("B", 3, "H", "W"), low=-0.05, high=1.05)
     check_array("reconstruction", reconstruction, tuple(image.shape), finite=False, low=0.0, high=1.0)
     return 1 - (image - reconstruction).square()
@@ -83,7 +87,7 @@ def adversarial_loss(reconstruction: Tensor, image: Tensor, attention: Tensor | 
     Args:
         reconstruction: Î [B, 3, H, W] in [0, 1].
         image: I, same shape.
-        attention: M [B, H, W] or [H, W]; None counts every pixel alike (no LP-Loss).
+        attention: M [B, H, W] or [H, W], not below 0; None counts every pixel alike (no LP-Loss).
         k: where the loss is cut off, in [0, 1); 0 never cuts.
     Returns:
         Scalar from 0 to 1.
@@ -101,6 +105,7 @@ def adversarial_loss(reconstruction: Tensor, image: Tensor, attention: Tensor | 
         raise ValueError(
             f"attention must be [{batch}, {height}, {width}] or [{height}, {width}]; got {describe(attention)}."
         )
+    check_array("attention", attention, low=0.0)
     return (attention.to(kept).unsqueeze(-3) * kept).mean()
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gazecourse.errors import CourseError
+from gazecourse.validation import describe
 
 CONNECT_SECONDS = 3.0
 """Longer than this nobody waits to learn that there is no network."""
@@ -63,8 +64,11 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """``module.load_state_dict(state)``, with an error that names the first thing that does not fit.
 
     Raises:
+        TypeError: ``state`` is no mapping.
         ValueError: a weight is missing, unknown or of another shape: the weights are another architecture's.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be a state_dict, weights by name; got {describe(state)}.")
     own = module.state_dict()
     problems: list[tuple[Callable[[str], str], list[str]]] = [
         (lambda n: f"has no {n}", sorted(own.keys() - state.keys())),

@@ -519,7 +519,8 @@ assert agreement["fc"]["gaze yaw (degrees)"] > agreement["fc"]["light from the r
 #
 # ## 9 · The whole comparison
 # All methods of the paper's tables, on people whom the networks had not seen: 40 people in four groups, each left out
-# once, three seeds. 95 % intervals over people.
+# once, three seeds, trained on two CPU cores in bfloat16 (`python benchmarks/full_face.py --processes 2 --precision
+# bf16-mixed`; no GPU was at hand). 95 % intervals over people.
 
 # %%
 record = json.loads((RESULTS / "full_face.json").read_text())
@@ -539,7 +540,8 @@ for name, row in record["screen"].items():
 # Two findings, and one surprise.
 #
 # The spatial weights help: without them the error is 0.16° larger, and the interval of that difference excludes zero.
-# And the face adds something to the eyes: iTracker, which has both, beats two eyes by 0.6°.
+# And the face adds something to the eyes: iTracker, which has both, beats two eyes by 0.6°. (It also has the face grid,
+# the place of the face in the picture, so the face may not deserve all of it.)
 #
 # The surprise: **here two eyes beat the whole face**, by a degree. The paper finds the opposite. When a result
 # contradicts its source, look for what differs. The eye crops come with two gifts: they are enlarged (their 60 pixels
@@ -582,7 +584,7 @@ assert record["methods"]["iTracker"]["error"][2] < record["methods"]["two eyes"]
 # | Spatial weights lower the error | yes, by 0.16° [0.10, 0.23] |
 # | The full face beats one eye | not decided: equal within 0.4° |
 # | The full face beats two eyes | **no**: two eyes are 1.1° better; see above for the causes |
-# | The face holds information that the eyes do not | yes: iTracker, with both, beats two eyes by 0.6° |
+# | The face holds information that the eyes do not | yes, it seems: iTracker, with both and the face grid, beats two eyes by 0.6° |
 # | The eyes matter most when gaze is frontal, other parts when it is extreme | **not shown**: in *laptop* the eyes carry 13 points more of the importance when gaze is extreme, in *studio* 4 points less, which may be chance |
 #
 # ## Which model should I choose?

@@ -124,6 +124,10 @@ def sum_over_n(u, w, gradient):
     return gradient * w, torch.sum(gradient * u, 1, True) / u.size(1)
 
 
+def in_double_precision(u, w, gradient):
+    return w.double() * gradient, (u.double() * gradient).mean(1, keepdim=True)
+
+
 def unsqueezed(u, w, gradient):
     return [w.expand_as(u) * gradient, torch.mean(u * gradient, dim=1).unsqueeze(1)]
 
@@ -233,7 +237,7 @@ RIGHT = {
         truncated_far_out,
         by_number_of_outputs,
     ],
-    "weigh_backward": [sum_over_n, unsqueezed, with_einsum, with_loops, by_autograd],
+    "weigh_backward": [sum_over_n, in_double_precision, unsqueezed, with_einsum, with_loops, by_autograd],
     "region_importance": [
         as_a_list_of_rows,
         with_numbers_of_positions,

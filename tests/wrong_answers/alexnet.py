@@ -249,6 +249,27 @@ def bias_not_zero(network):
     return network
 
 
+def all_weights_alike(network):
+    layer = _small(network.classifier[-1].in_features)
+    nn.init.constant_(layer.weight, 0.01)
+    network.classifier[-1] = layer
+    return network
+
+
+def all_weights_positive(network):
+    layer = _small(network.classifier[-1].in_features)
+    nn.init.normal_(layer.weight, mean=0.01, std=0.001)
+    network.classifier[-1] = layer
+    return network
+
+
+def pitch_copied_to_yaw(network):
+    layer = _small(network.classifier[-1].in_features)
+    layer.weight.data[1] = layer.weight.data[0]
+    network.classifier[-1] = layer
+    return network
+
+
 def mean_for_deviation(network):
     layer = _small(network.classifier[-1].in_features)
     nn.init.normal_(layer.weight, 0.01)
@@ -380,6 +401,9 @@ WRONG = {
         frozen_convolutions,
         pytorchs_own_start,
         bias_not_zero,
+        all_weights_alike,
+        all_weights_positive,
+        pitch_copied_to_yaw,
         mean_for_deviation,
         one_output,
         three_outputs,
@@ -428,6 +452,8 @@ WORDS = [
     ("gaze_regressor", pytorchs_own_start, "deviation 0.04"),
     ("gaze_regressor", mean_for_deviation, "write std=0.01"),
     ("gaze_regressor", bias_not_zero, "should start at zero"),
+    ("gaze_regressor", all_weights_alike, "have mean 0.01; it should be 0"),
+    ("gaze_regressor", pitch_copied_to_yaw, "pitch and yaw have the same weights"),
     ("gaze_regressor", returns_nothing, "is the `return` missing?"),
 ]
 """Part of what is said to a wrong answer: exercise, answer, words."""

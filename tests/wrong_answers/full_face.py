@@ -218,6 +218,16 @@ def conv2_forgotten(module):
         nn.init.constant_(layer.bias, bias)
 
 
+def conv2_copied_from_conv1(module):
+    _fill(module, (0.01, 0.01, 0.001), (0.1, 0.1, 1.0))
+    module.conv2.weight.data.copy_(module.conv1.weight.data)
+
+
+def in_double_precision(module):
+    module.double()
+    _fill(module, (0.01, 0.01, 0.001), (0.1, 0.1, 1.0))
+
+
 def fills_a_copy(module):
     module = copy.deepcopy(module)
     _fill(module, (0.01, 0.01, 0.001), (0.1, 0.1, 1.0))
@@ -235,6 +245,10 @@ def without_underscore(module):
 
 
 # --- the normalized gradient --------------------------------------------------------------------
+
+
+def numpy_arrays(u, w, gradient):
+    return (w * gradient).numpy(), (u * gradient).mean(1, keepdim=True).numpy()
 
 
 def plain_sum(u, w, gradient):
@@ -500,6 +514,8 @@ WRONG = {
         WeightsNotWritten,
     ],
     "initialize": [
+        conv2_copied_from_conv1,
+        in_double_precision,
         same_deviation_for_all,
         taken_for_a_variance,
         squared,
@@ -517,6 +533,7 @@ WRONG = {
         without_underscore,
     ],
     "weigh_backward": [
+        numpy_arrays,
         plain_sum,
         axis_lost,
         mean_over_everything,
@@ -585,6 +602,8 @@ WORDS = [
     ("initialize", taken_for_the_mean, "write std=0.01"),
     ("initialize", uniform_of_the_right_deviation, "look uniform"),
     ("initialize", biases_zero, "conv1's bias is 0; the paper has 0.1"),
+    ("initialize", conv2_copied_from_conv1, "conv1 and conv2 have the same weights"),
+    ("initialize", in_double_precision, "should stay torch.float32"),
     ("initialize", conv2_forgotten, "conv2.weight still has its old values"),
     (
         "weigh_backward",
