@@ -63,7 +63,8 @@ def landmark_graph(landmarks: Tensor, k: int = 3, symmetric: bool = True) -> Ten
     places = torch.as_tensor(landmarks).detach().double()
     _check_varying(places)
     correlation = (_pearson(places[..., 0]).abs() + _pearson(places[..., 1]).abs()) / 2
-    correlation.fill_diagonal_(torch.inf)  # rounding must not put a point that moves just alike before the point itself
+    # Rounded, so that points that move just alike tie on every machine; and none of them comes before the point itself.
+    correlation = correlation.round(decimals=12).fill_diagonal_(torch.inf)
     chosen = correlation.argsort(dim=1, descending=True, stable=True)[:, : k + 1]
     adjacency = torch.zeros_like(correlation, dtype=torch.bool).scatter_(1, chosen, True)
     return adjacency | adjacency.T if symmetric else adjacency
@@ -404,7 +405,7 @@ def standardize(images: Tensor) -> Tensor:
     Args:
         images: [B, 3, H, W].
     Returns:
-        Same shape; a color that is the same everywhere becomes 0.
+        Same shape; a color that is the same everywhere becomes 0, to rounding.
     """
     centered = images - images.mean((2, 3), keepdim=True)
     variance = centered.square().mean((2, 3), keepdim=True)
