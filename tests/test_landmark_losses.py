@@ -9,6 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from gazecourse.exercises import landmarks as exercises
 from gazecourse.losses import (
     adaptive_wing,
     l1,
@@ -400,3 +401,12 @@ def test_nan_in_a_prediction_is_passed_on():
     broken[1, 2, 0] = torch.nan
     assert landmark_loss(broken, PRED).isnan()
     assert relative_location_loss(broken, PRED, LAPLACIAN).isnan()
+
+
+# ---------------------------------------------------------------------- the exercises' versions
+
+
+def test_versions_of_the_exercises_are_the_librarys():
+    x = 8 * randn(50)
+    torch.testing.assert_close(exercises._wing(x, 7.0, 3.0), wing(x, 7.0, 3.0))
+    torch.testing.assert_close(exercises._soft_wing(x, 3.0, 9.0, 1.5), soft_wing(x, 3.0, 9.0, 1.5))

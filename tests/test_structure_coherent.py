@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gazecourse.losses import landmark_loss, relative_location_loss
+from gazecourse.exercises import structure_coherent as exercises
+from gazecourse.losses import landmark_loss, relative_location_loss, soft_wing
 from gazecourse.models import StructureCoherentNet, landmark_graph, laplacian
 from gazecourse.models.structure_coherent import (
     DynamicEdges,
@@ -580,3 +581,18 @@ def test_bad_arguments_are_named(call, error, message):
 
 def test_fully_connected_head_needs_no_graph():
     assert build(graph=None, head="fc").eval()(rand(2, 3, 32, 32)).shape == (2, 6, 2)
+
+
+# ---------------------------------------------------------------------- the exercises' versions
+
+
+def test_versions_of_the_exercises_are_the_librarys():
+    landmarks = chain(40, 9)
+    graph = landmark_graph(landmarks)
+    assert torch.equal(exercises._adjacency(landmarks.double(), 3), graph)
+    torch.testing.assert_close(exercises._laplacian(graph), laplacian(graph))
+    layer, x, edges = SemanticGraphConv(3, 4), randn(2, 9, 3), graph / graph.sum(1, keepdim=True)
+    nn.init.normal_(layer.bias)
+    torch.testing.assert_close(exercises._graph_layer(x, edges, *layer.weight, layer.bias), layer(x, edges))
+    ours = exercises._relative_location_loss(landmarks[:4], landmarks[4:8], laplacian(graph), soft_wing)
+    torch.testing.assert_close(ours, relative_location_loss(landmarks[:4], landmarks[4:8], laplacian(graph)))
