@@ -9,6 +9,7 @@ from gazecourse.models.full_face import FullFace, SpatialWeights
 from gazecourse.models.gazenet import GazeNet
 from gazecourse.models.puregaze import PureGaze, Purified, ResNetGaze, SAModule, purify
 from gazecourse.models.rt_gene import RTGene
+from gazecourse.models.structure_coherent import StructureCoherentNet, landmark_graph, laplacian
 
 __all__ = [
     "AlexNet",
@@ -25,5 +26,8 @@ __all__ = [
     "ResNetGaze",
     "SAModule",
     "SpatialWeights",
+    "StructureCoherentNet",
+    "landmark_graph",
+    "laplacian",
     "purify",
 ]
