@@ -173,8 +173,8 @@ def landmark_loss(pred: Tensor, target: Tensor, penalty: Penalty = soft_wing) ->
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     Warns:
-        UserWarning: the true landmarks lie in [0, 1] or [-1, 1], and the penalty is neither ``l1`` nor ``l2``, so that it
-            has constants in pixels.
+        UserWarning: the true landmarks lie in [0, 1] or [-1, 1], and the penalty has constants in pixels, as all but
+            ``l1`` and ``l2`` have.
     """
     _check_landmarks(pred, target, penalty)
     return penalty(pred - target).mean()
