@@ -315,10 +315,10 @@ def losses(pred, target, **options):
 
 
 @pytest.mark.parametrize("penalty", [smooth_l1, wing, soft_wing, functools.partial(soft_wing, omega1=0.1)])
-def test_landmarks_between_0_and_1_bring_a_warning(penalty):
+def test_landmarks_as_shares_of_the_image_bring_a_warning(penalty):
     pred, target = torch.rand(2, 3, 4, 2)
-    for loss in losses(pred, target, penalty=penalty):
-        with pytest.warns(UserWarning, match=r"lie in \[0, 1\].* Soft wing is plain L1 there.* Multiply"):
+    for loss in losses(pred, target, penalty=penalty) + losses(pred, 2 * target - 1, penalty=penalty):
+        with pytest.warns(UserWarning, match=r"lie in \[0, 1\] or \[-1, 1\].* Soft wing is plain L1 there.* in pixels"):
             loss()
 
 
@@ -331,8 +331,11 @@ def test_soft_wing_of_landmarks_between_0_and_1_is_l1_as_the_warning_says():
 def test_pixels_and_scale_free_penalties_bring_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for loss in losses(faces(3, 4, 2), faces(3, 4, 2)) + losses(torch.rand(3, 4, 2), 1.01 + torch.rand(3, 4, 2)):
-            loss()
+        one_beyond = torch.rand(3, 4, 2)
+        one_beyond[2, 3, 1] = 1.01
+        for target in (faces(3, 4, 2).float(), one_beyond, -one_beyond):
+            for loss in losses(torch.rand(3, 4, 2), target):
+                loss()
         for penalty in (l1, l2):
             for loss in losses(torch.rand(3, 4, 2), torch.rand(3, 4, 2), penalty=penalty):
                 loss()

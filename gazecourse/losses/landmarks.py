@@ -173,7 +173,8 @@ def landmark_loss(pred: Tensor, target: Tensor, penalty: Penalty = soft_wing) ->
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     Warns:
-        UserWarning: the true landmarks lie in [0, 1], and the penalty has constants in pixels.
+        UserWarning: the true landmarks lie in [0, 1] or [-1, 1], and the penalty has constants in pixels, as all but
+            ``l1`` and ``l2`` have.
     """
     _check_landmarks(pred, target, penalty)
     return penalty(pred - target).mean()
@@ -215,10 +216,10 @@ def _check_landmarks(pred: Tensor, target: Tensor, penalty: Penalty) -> None:
         raise ValueError(f"target must hold landmarks; got {describe(target)}.")
     if not callable(penalty):
         raise TypeError(f"penalty must be a function of the residuals, such as soft_wing; got {describe(penalty)}.")
-    if penalty not in (l1, l2) and bool((target >= 0).all() & (target <= 1).all()):
+    if penalty not in (l1, l2) and bool((target.abs() <= 1).all()):
         warnings.warn(
-            "The landmarks lie in [0, 1], as shares of the image; this penalty has constants in pixels. Soft wing is "
-            "plain L1 there, for every residual is below omega1. Multiply landmarks by the size of the image.",
+            "The landmarks lie in [0, 1] or [-1, 1], as shares of the image; this penalty has constants in pixels. "
+            "Soft wing is plain L1 there, for residuals are below omega1. Give landmarks and predictions in pixels.",
             stacklevel=3,
         )
 
