@@ -2,5 +2,36 @@
 
 from gazecourse.losses.gaze import gaze_angular, gaze_l1
 from gazecourse.losses.purification import adversarial_loss, eye_attention, likeness, reconstruction_loss
+from gazecourse.losses.vision_language import (
+    ClipGazeWeights,
+    bounded_scale,
+    clip_gaze_loss,
+    contrastive_loss,
+    distillation_loss,
+    factor_weights,
+    identical_captions,
+    rank_loss,
+    rank_similarity_loss,
+    separation_loss,
+    unit_features,
+)
 
-__all__ = ["adversarial_loss", "eye_attention", "gaze_angular", "gaze_l1", "likeness", "reconstruction_loss"]
+__all__ = [
+    "ClipGazeWeights",
+    "adversarial_loss",
+    "bounded_scale",
+    "clip_gaze_loss",
+    "contrastive_loss",
+    "distillation_loss",
+    "eye_attention",
+    "factor_weights",
+    "gaze_angular",
+    "gaze_l1",
+    "identical_captions",
+    "likeness",
+    "rank_loss",
+    "rank_similarity_loss",
+    "reconstruction_loss",
+    "separation_loss",
+    "unit_features",
+]
