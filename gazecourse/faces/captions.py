@@ -82,7 +82,7 @@ _MORE: dict[str, tuple[str, ...]] = {
 _HELD_OUT: dict[str, str] = {
     "thin-framed glasses": "glasses in a thin frame",
     "thick-framed glasses": "glasses in a thick frame",
-    "sunglasses": "glasses that are dark",
+    "sunglasses": "dark glasses on the face",
     "no glasses": "a face without glasses",
     "a cap": "a head with a cap",
     "a beanie": "a head with a beanie",
@@ -150,9 +150,7 @@ class Combination:
 
 
 def _combination(first: str, first_phrase: str, second: str, second_phrase: str) -> Combination:
-    return Combination(
-        first, NAMED[first].words.index(first_phrase), second, NAMED[second].words.index(second_phrase)
-    )
+    return Combination(first, NAMED[first].words.index(first_phrase), second, NAMED[second].words.index(second_phrase))
 
 
 HELD_OUT_COMBINATIONS = (
@@ -236,9 +234,7 @@ class Caption:
     facts: tuple[Fact, ...]
 
 
-def captions(
-    facts: Mapping[str, Tensor], *, rng: random.Random, most: int = 5, test: bool = False
-) -> list[Caption]:
+def captions(facts: Mapping[str, Tensor], *, rng: random.Random, most: int = 5, test: bool = False) -> list[Caption]:
     """One sentence for each image, about one to ``most`` of the factors that it shows, chosen at random.
 
     Args:
@@ -268,8 +264,8 @@ def _sentence(facts: Sequence[Fact], rng: random.Random, test: bool) -> str:
     table = HELD_OUT_WORDINGS if test else WORDINGS
     said = {name: rng.choice(table[name][value]) for name, value in facts}
     who = _who(said.pop("sex", None), said.pop("age", None), rng)
-    templates = (HELD_OUT_TEMPLATES if test else TEMPLATES) if said else (
-        HELD_OUT_BARE_TEMPLATES if test else BARE_TEMPLATES
+    templates = (
+        (HELD_OUT_TEMPLATES if test else TEMPLATES) if said else (HELD_OUT_BARE_TEMPLATES if test else BARE_TEMPLATES)
     )
     text = rng.choice(templates).format(who=who, what=_list(list(said.values())))
     return text[0].upper() + text[1:]

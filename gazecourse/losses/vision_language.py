@@ -122,7 +122,9 @@ def factor_weights(
     check_choice("weighting", weighting, WEIGHTINGS)
     _check_texts(clip_features, text_features)
     cosines = _cosines(clip_features, text_features)
-    return (cosines / temperature).softmax(1) if weighting == "softmax" else torch.full_like(cosines, 1 / len(cosines[0]))
+    return (
+        (cosines / temperature).softmax(1) if weighting == "softmax" else torch.full_like(cosines, 1 / len(cosines[0]))
+    )
 
 
 def separation_loss(
@@ -342,14 +344,14 @@ class _RankMismatch(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, scores: Tensor, ranks: Tensor, strength: float) -> Tensor:  # noqa: ANN001
+    def forward(ctx, scores: Tensor, ranks: Tensor, strength: float) -> Tensor:
         own = _descending_ranks(scores)
         ctx.save_for_backward(scores, own, ranks)
         ctx.strength = strength
         return (own - ranks).square().mean(1)
 
     @staticmethod
-    def backward(ctx, upstream: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor, None, None]:
         scores, own, ranks = ctx.saved_tensors
         toward = 2 * (own - ranks) / scores.shape[1]
         moved = _descending_ranks(scores + ctx.strength * toward)
@@ -486,9 +488,7 @@ def _check_texts(features: Tensor, text_features: Tensor) -> None:
     batch, width = features.shape
     right = isinstance(text_features, Tensor) and text_features.ndim in (2, 3) and text_features.shape[-1] == width
     if not right or (text_features.ndim == 3 and len(text_features) != batch):
-        raise ValueError(
-            f"text_features must be [K, {width}] or [{batch}, K, {width}]; got {describe(text_features)}."
-        )
+        raise ValueError(f"text_features must be [K, {width}] or [{batch}, K, {width}]; got {describe(text_features)}.")
     if not text_features.shape[-2]:
         raise ValueError("text_features must hold one factor or more; got none. Name a factor to separate from.")
 
