@@ -109,13 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         sizes = {"training_images": len(training), "test_images": len(test), "bytes": size}
         sizes |= {"training_people": len(training.people), "test_people": len(test.people)}
-        parameters = sum(p.numel() for p in clip.parameters())
-        minutes = round(minutes, 1)
-        print(
-            write(
-                "clip", device, profile=profile(), **settings, **sizes, parameters=parameters, minutes=minutes, **report
-            )
-        )
+        sizes |= {"parameters": sum(p.numel() for p in clip.parameters()), "minutes": round(minutes, 1)}
+        print(write("clip", device, profile=profile(), **settings, **sizes, **report))
     return 0
 
 

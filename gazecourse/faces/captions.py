@@ -222,6 +222,9 @@ def _lit_from_one_side(factors: Factors) -> Tensor:
 
 # --- what is said ---------------------------------------------------------------------------------
 
+UNSAID_WEIGHT = 0.3
+"""How often a caption says "no hat", beside 1 for "a cap": what goes without saying is true of most images."""
+
 Fact = tuple[str, int]
 """A factor's name and its class."""
 
@@ -255,9 +258,15 @@ def captions(facts: Mapping[str, Tensor], *, rng: random.Random, most: int = 5, 
         visible = [(name, values[i]) for name, values in rows.items() if values[i] != UNSEEN]
         if not visible:
             raise ValueError(f"facts must say something about every image; image {i} shows none of them.")
-        chosen = rng.sample(visible, rng.randint(1, min(most, len(visible))))
+        # The largest of u^(1/w) are a sample without replacement by the weights w (Efraimidis and Spirakis 2006).
+        visible.sort(key=lambda fact: rng.random() ** (1 / _weight(*fact)), reverse=True)
+        chosen = visible[: rng.randint(1, min(most, len(visible)))]
         made.append(Caption(_sentence(chosen, rng, test), tuple(chosen)))
     return made
+
+
+def _weight(name: str, value: int) -> float:
+    return 1.0 if NAMED[name].words[value] else UNSAID_WEIGHT
 
 
 def _sentence(facts: Sequence[Fact], rng: random.Random, test: bool) -> str:
