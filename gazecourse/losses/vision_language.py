@@ -7,7 +7,7 @@ docstrings say so with the word "reconstruction".
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -173,6 +173,39 @@ def separation_loss(
 def _cosines(features: Tensor, text_features: Tensor) -> Tensor:
     """[B, K] between features [B, D] and texts [K, D] or [B, K, D]."""
     return (unit_features(text_features) @ unit_features(features).unsqueeze(-1)).squeeze(-1)
+
+
+def prompt_loss(
+    image_features: Tensor,
+    text_features: Tensor,
+    labels: Mapping[str, Tensor],
+    places: Mapping[str, slice],
+    log_scale: Tensor | float,
+) -> Tensor:
+    """What trains learned context (CoOp, Zhou et al. 2022): its prompts should tell every factor's classes apart.
+
+        L = mean over images and factors of −log softmax_k(exp(log_scale) cos(f_v, t_k)), k among the factor's prompts
+
+    Args:
+        image_features: f_v [B, D] of the frozen CLIP. text_features: t [K, D] or [B, K, D].
+        labels: for each factor the place [B] of its true prompt among the factor's own; -1 where it has none.
+        places: which of the K prompts belong to a factor.
+        log_scale: logarithm of 1/temperature.
+    Returns:
+        Scalar; 0 with zero gradient where no label is given.
+    Raises:
+        ValueError: no factor, or shapes that do not fit.
+    """
+    _check_texts(image_features, text_features)
+    if not labels:
+        raise ValueError("labels must hold a factor or more; got none.")
+    logits = bounded_scale(torch.as_tensor(log_scale)).to(image_features) * _cosines(image_features, text_features)
+    total, count = 0.0 * logits.sum(), 0
+    for name, label in labels.items():
+        check_array(f"labels[{name!r}]", label, (len(logits),), floating=False)
+        total = total + cross_entropy(logits[:, places[name]], label, ignore_index=-1, reduction="sum")
+        count = count + (label >= 0).sum()
+    return total / count.clamp(min=1)
 
 
 # ---------------------------------------------------------------------- rank

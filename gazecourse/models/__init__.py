@@ -2,6 +2,8 @@
 
 from gazecourse.models.alexnet import AlexNet
 from gazecourse.models.ca_net import CANet
+from gazecourse.models.clip import CLIP, OpenClip, load_clip
+from gazecourse.models.clip_gaze import ClipGaze, PersonalizedContext
 from gazecourse.models.dilated_net import DilatedNet
 from gazecourse.models.domain_adversarial import DomainAdversarial
 from gazecourse.models.eyes import EyeNet, ITracker
@@ -11,19 +13,24 @@ from gazecourse.models.puregaze import PureGaze, Purified, ResNetGaze, SAModule,
 from gazecourse.models.rt_gene import RTGene
 
 __all__ = [
+    "CLIP",
     "AlexNet",
     "CANet",
+    "ClipGaze",
     "DilatedNet",
     "DomainAdversarial",
     "EyeNet",
     "FullFace",
     "GazeNet",
     "ITracker",
+    "OpenClip",
+    "PersonalizedContext",
     "PureGaze",
     "Purified",
     "RTGene",
     "ResNetGaze",
     "SAModule",
     "SpatialWeights",
+    "load_clip",
     "purify",
 ]
