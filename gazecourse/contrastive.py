@@ -25,14 +25,14 @@ from gazecourse.faces.captions import (
     true_of,
 )
 from gazecourse.faces.dataset import FaceDataset
-from gazecourse.losses import contrastive_loss, identical_captions
+from gazecourse.losses import contrastive_loss
 from gazecourse.models.clip import TwoTowers
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
 from gazecourse.training import Losses
 from gazecourse.validation import check_choice
 
-POSITIVES = ("true", "identical", "own")
+POSITIVES = ("true", "own")
 
 
 class CaptionedFaces(Subsets, Dataset):
@@ -88,8 +88,8 @@ def clip_losses(*, most: int = 5, positives: str = "true") -> Losses:
 
     Args:
         most: factors in a caption.
-        positives: which captions of a batch count as an image's: all that are "true" of it, those "identical" to its
-            own, or only its "own", as in CLIP.
+        positives: which captions of a batch count as an image's: all that are "true" of it, or only its "own", as in
+            CLIP.
     """
     check_choice("positives", positives, POSITIVES)
 
@@ -98,11 +98,7 @@ def clip_losses(*, most: int = 5, positives: str = "true") -> Losses:
         stated = captions(batch.factors, rng=random.Random(int(torch.randint(2**62, ()))), most=most)
         texts = [caption.text for caption in stated]
         images, sentences = model(batch.float_image(), texts)
-        match = {
-            "true": lambda: true_of(stated, batch.factors),
-            "identical": lambda: identical_captions(texts),
-            "own": lambda: None,
-        }[positives]()
+        match = true_of(stated, batch.factors) if positives == "true" else None
         loss = contrastive_loss(images.float(), sentences.float(), model.log_scale.float(), positives=match)
         return {"loss": loss, "scale": model.scale.detach().float()}
 

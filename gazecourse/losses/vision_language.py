@@ -66,10 +66,11 @@ def contrastive_loss(
 
         s_ij = exp(log_scale) · cos(u_i, v_j)        L = ½ (CE over rows + CE over columns)     (Radford et al. 2021)
 
-    With ``positives`` None the target of row i is its own caption i. That is wrong where captions repeat or several
-    captions of the batch are true of an image, as with a handful of factors they are: the loss then pushes an image
-    away from a sentence that describes it, and the more likely the larger the batch. With ``positives``, the target
-    is spread evenly over all captions that are true of an image, and over all images of which a caption is true.
+    With ``positives`` None the target of row i is its own caption i. That is wrong where several captions of the batch
+    are true of an image, as with a few dozen factors many are: the loss pushes the image away from a sentence that
+    describes it. With ``positives``, the target is spread evenly over all captions that are true of an image, and over
+    all images of which a caption is true. (For captions that agree word for word, ``identical_captions``, both forms
+    are equal: twins have one feature, so it does not matter which of them the target names.)
 
     Args:
         image_features, text_features: [B, D], of any length; row i of both belong together.

@@ -200,7 +200,7 @@ class PersonalizedContext(nn.Module):
         Args:
             facts: class [B] of each factor, -1 where it is not seen; see ``captions.seen``.
         """
-        return {name: _phrase_places(name)[facts[name]] for name in self.phrases}
+        return {name: _phrase_places(name).to(facts[name].device)[facts[name]] for name in self.phrases}
 
 
 def _places(phrases: Mapping[str, Sequence[str]]) -> dict[str, slice]:
