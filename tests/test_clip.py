@@ -118,7 +118,7 @@ def test_attention_is_softmax_of_scaled_products_over_the_past(clip):
     for head in range(3):
         part = slice(8 * head, 8 * head + 8)
         for i in range(4):
-            scores = [math.exp(float(query[i, part] @ key[j, part]) / math.sqrt(8)) for j in range(i + 1)]
+            scores = [math.exp((query[i, part] @ key[j, part]).item() / math.sqrt(8)) for j in range(i + 1)]
             expected[i, part] = sum(s / sum(scores) * value[j, part] for j, s in enumerate(scores))
     torch.testing.assert_close(block.attention(x)[0], block.mix(expected))
 

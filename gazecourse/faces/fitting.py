@@ -108,7 +108,7 @@ def fit_identity(
         shape = (parameters[_POSE:] - prior_mean) / prior_spread
         return torch.cat([seen, shape, (parameters[5:6] - distance) / distance_spread])
 
-    jacobian = torch.func.jacfwd(residuals)
+    jacobian = torch.func.jacrev(residuals)
     start = torch.cat([torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, distance], dtype=torch.float64), prior_mean])
     fits = []
     for face in faces:
