@@ -187,7 +187,7 @@ def trained():
     seed_all(0)
     clip = CLIP(SIZE, **SMALL)
     optimizer = torch.optim.Adam(clip.parameters(), lr=3e-3)
-    train(clip, clip_losses(most=2), data, optimizer, Settings(epochs=10, batch_size=32))
+    train(clip, clip_losses(most=2), data, optimizer, Settings(epochs=16, batch_size=32))
     test = CaptionedFaces([face_set(name, 80, "test", 1) for name in ("wild", "laptop")])
     return clip, test
 
@@ -197,11 +197,10 @@ def test_a_small_clip_learns_hats_and_the_side_of_the_light_from_captions_alone(
     features = image_features(clip, test)
     hat = zero_shot_accuracy(clip, features, test.facts, "hat")
     assert hat.accuracy > 0.95
-    sides = {**test.facts, "light from": torch.where(test.facts["light from"] < 3, test.facts["light from"], UNSEEN)}
-    sides["light from"][sides["light from"] == 0] = UNSEEN
-    light = zero_shot_accuracy(clip, features, sides, "light from")
-    assert light.accuracy > 0.9
-    assert light.confusion[LEFT][RIGHT] == light.confusion[RIGHT][LEFT] == 0
+    light = zero_shot_accuracy(clip, features, test.facts, "light from").confusion
+    assert light[LEFT][RIGHT] == light[RIGHT][LEFT] == 0
+    for side in (LEFT, RIGHT):
+        assert light[side][side] > 0.7 * sum(light[side]) > 0
 
 
 def test_wordings_that_training_never_used_are_understood(trained):
@@ -285,7 +284,7 @@ def test_report_holds_every_factor_and_combination_as_json(trained):
     ("call", "message"),
     [
         (
-            lambda f: zero_shot_accuracy(Perfect(hat_of), torch.eye(4), {"hat": torch.full((4,), -1)}, "hat"),
+            lambda: zero_shot_accuracy(Perfect(hat_of), torch.eye(4), {"hat": torch.full((4,), -1)}, "hat"),
             "shows hat",
         ),
         (lambda: zero_shot_accuracy(Perfect(hat_of), torch.eye(4), {"hat": torch.zeros(4)}, "mood"), "name must be"),
