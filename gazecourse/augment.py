@@ -76,7 +76,7 @@ def _mirror_classes(name: str, values: Tensor, which: Tensor) -> Tensor:
     if words == other:
         return values
     turned = torch.tensor([words.index(word) for word in other], device=values.device)
-    return torch.where(which, turned[values], values)
+    return torch.where(which & (values >= 0), turned[values], values)  # -1: an image does not show it
 
 
 def _other_side(words: str) -> str:

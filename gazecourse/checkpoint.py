@@ -78,6 +78,15 @@ def load_checkpoint(path: Path | str, model: nn.Module, optimizers: Sequence[Opt
     return header["state"]
 
 
+def read_state(path: Path | str) -> dict:
+    """The ``state`` that was saved with a checkpoint, without its tensors: what a model must be built like.
+
+    Raises:
+        FileNotFoundError, CourseError: as ``load_checkpoint``.
+    """
+    return _read(Path(path))[1]["state"]
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     from safetensors import SafetensorError, safe_open
 

@@ -1,4 +1,4 @@
-"""Where the course keeps things: the shipped head model, the rendered data, the recorded runs."""
+"""Where the course keeps things: the shipped head model and CLIP, the rendered data, the recorded runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 HEAD_MODEL = Path(__file__).resolve().parent / "faces" / "head.safetensors"
+CLIP_MODEL = Path(__file__).resolve().parent / "models" / "clip.safetensors"
 
 
 def cache_dir() -> Path:

@@ -28,6 +28,8 @@ GLASSES = ("none", "thin-framed glasses", "thick-framed glasses", "sunglasses")
 HATS = ("none", "cap", "beanie", "helmet")
 BACKGROUNDS = ("plain wall", "studio", "office", "home", "outdoors", "street")
 OCCLUDERS = ("none", "hand", "phone", "mug", "scarf")
+BLURRED = 0.01
+"""Blur radius, in units of the image's width, from which a picture counts as out of focus."""
 LIGHTS = 3
 """Every image has this many directional lights; those that are off have no strength."""
 
@@ -377,7 +379,7 @@ NAMED: dict[str, NamedFactor] = {
     ),
     "noise": _named("quality", ("", "sensor noise"), lambda f: f.noise, 0.03),
     "motion": _named("quality", ("", "motion blur"), lambda f: f.motion.norm(dim=1), 0.02),
-    "focus": _named("quality", ("", "a blurred, out-of-focus picture"), lambda f: f.defocus, 0.01),
+    "focus": _named("quality", ("", "a blurred, out-of-focus picture"), lambda f: f.defocus, BLURRED),
     "resolution": _named("quality", ("low resolution", ""), lambda f: f.resolution, 0.5),
     "compression": _named("quality", ("compression artifacts", ""), lambda f: f.compression, 45.0),
     "occluder": _listed(

@@ -185,6 +185,22 @@ class HeadModel:
         corners = points.index_select(1, self.landmark_corners.reshape(-1)).view(points.shape[0], 68, 3, 3)
         return (corners * self.landmark_weights.unsqueeze(-1)).sum(2)
 
+    def landmark_basis(self) -> tuple[Tensor, Tensor]:
+        """The landmarks as a linear model of their own: mean [68, 3] and directions [K + M, 68, 3], mm.
+
+        Both are about the face center, for a face at rest that looks straight ahead. The directions are those of
+        ``identity_names``, then of ``macro_names``.
+        """
+
+        def about_center(points: Tensor) -> Tensor:
+            landmarks = self.landmarks(points)
+            return landmarks - landmarks[:, FACE_CENTER_POINTS].mean(1, keepdim=True)
+
+        rest = [self.action(f"eyeWide{side}") for side in ("Left", "Right")]
+        lids = self.landmarks(self._action[rest].sum(0).view(1, -1, 3))
+        mean = about_center(self.mean.unsqueeze(0)) + EYES_OPEN * lids
+        return mean[0], about_center(self._shape.view(len(self._shape), -1, 3))
+
     def shape(self, factors: Factors) -> HeadGeometry:
         """The neutral heads: identity, sex, age, weight and ancestry, about their own face centers."""
         batch = len(factors)

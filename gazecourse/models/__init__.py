@@ -2,6 +2,8 @@
 
 from gazecourse.models.alexnet import AlexNet
 from gazecourse.models.ca_net import CANet
+from gazecourse.models.clip import CLIP, OpenClip, load_clip
+from gazecourse.models.clip_gaze import ClipGaze, PersonalizedContext
 from gazecourse.models.dilated_net import DilatedNet
 from gazecourse.models.domain_adversarial import DomainAdversarial
 from gazecourse.models.eyes import EyeNet, ITracker
@@ -12,14 +14,18 @@ from gazecourse.models.rt_gene import RTGene
 from gazecourse.models.structure_coherent import StructureCoherentNet, landmark_graph, laplacian
 
 __all__ = [
+    "CLIP",
     "AlexNet",
     "CANet",
+    "ClipGaze",
     "DilatedNet",
     "DomainAdversarial",
     "EyeNet",
     "FullFace",
     "GazeNet",
     "ITracker",
+    "OpenClip",
+    "PersonalizedContext",
     "PureGaze",
     "Purified",
     "RTGene",
@@ -29,5 +35,6 @@ __all__ = [
     "StructureCoherentNet",
     "landmark_graph",
     "laplacian",
+    "load_clip",
     "purify",
 ]

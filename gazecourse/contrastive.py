@@ -1,0 +1,252 @@
+"""How the course's CLIP is trained on rendered faces and their captions, and what it is then asked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from gazecourse.augment import randomly_mirrored
+from gazecourse.faces.captions import (
+    HELD_OUT_COMBINATIONS,
+    HELD_OUT_TEMPLATES,
+    TEMPLATES,
+    UNSEEN,
+    WORDINGS,
+    Combination,
+    captions,
+    class_prompts,
+    held_out,
+    seen,
+    true_of,
+)
+from gazecourse.faces.dataset import FaceDataset
+from gazecourse.losses import contrastive_loss
+from gazecourse.models.clip import TwoTowers
+from gazecourse.sample import Sample
+from gazecourse.subsets import Subsets
+from gazecourse.training import Losses
+from gazecourse.validation import check_choice
+
+POSITIVES = ("true", "own")
+
+
+class CaptionedFaces(Subsets, Dataset):
+    """Faces of several data sets with what can be said about them.
+
+    Args:
+        sets: of one image size.
+    Attributes:
+        images: uint8 [N, 3, H, W]. facts: class [N] of each named factor, -1 where it is not seen; see
+        ``captions.seen``. person: int64 [N]. domain: name [N].
+    Raises:
+        ValueError: no set, or sets of several sizes.
+    """
+
+    def __init__(self, sets: Sequence[FaceDataset]) -> None:
+        sizes = sorted({tuple(faces.images.shape[-2:]) for faces in sets})
+        if len(sizes) != 1:
+            raise ValueError(f"sets must be of one image size; got {sizes}.")
+        facts = [seen(faces.factors) for faces in sets]
+        self.images = torch.cat([faces.images for faces in sets])
+        self.facts = {name: torch.cat([one[name] for one in facts]) for name in facts[0]}
+        self.gaze = torch.cat([faces.gaze for faces in sets])
+        self.person = torch.cat([faces.person for faces in sets])
+        self.domain = [faces.domain for faces in sets for _ in range(len(faces))]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, indices: Sequence[int] | Tensor) -> Sample:
+        """A batch; ``factors`` are the facts."""
+        rows = torch.as_tensor(indices)
+        return Sample(
+            image=self.images.index_select(0, rows),
+            gaze=self.gaze[rows],
+            person=self.person[rows],
+            domain=[self.domain[row] for row in rows.tolist()],
+            factors={name: values[rows] for name, values in self.facts.items()},
+        )
+
+    def _keep(self, rows: Tensor) -> None:
+        numbers = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
+        self.images, self.gaze, self.person = self.images[numbers], self.gaze[numbers], self.person[numbers]
+        self.facts = {name: values[numbers] for name, values in self.facts.items()}
+        self.domain = [self.domain[number] for number in numbers.tolist()]
+
+    def without_held_out(self) -> CaptionedFaces:
+        """The faces that show no combination held out of training."""
+        return self.subset(~held_out(self.facts))
+
+
+def clip_losses(*, most: int = 5, positives: str = "true") -> Losses:
+    """``losses`` for ``train``: the contrastive loss on mirrored faces and captions that are new at every step.
+
+    Args:
+        most: factors in a caption.
+        positives: which captions of a batch count as an image's: all that are "true" of it, or only its "own", as in
+            CLIP.
+    """
+    check_choice("positives", positives, POSITIVES)
+
+    def losses(model: nn.Module, batch: Sample) -> dict[str, Tensor]:
+        batch = randomly_mirrored(batch)
+        stated = captions(batch.factors, rng=random.Random(int(torch.randint(2**62, ()))), most=most)
+        texts = [caption.text for caption in stated]
+        images, sentences = model(batch.float_image(), texts)
+        match = true_of(stated, batch.factors) if positives == "true" else None
+        loss = contrastive_loss(images.float(), sentences.float(), model.log_scale.float(), positives=match)
+        return {"loss": loss, "scale": model.scale.detach().float()}
+
+    return losses
+
+
+# --- zero-shot tests --------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def image_features(clip: TwoTowers, faces: CaptionedFaces, batch_size: int = 256) -> Tensor:
+    """Unit features [N, D] of all faces, on the CPU."""
+    device = clip.scale.device
+    chunks = torch.arange(len(faces)).split(batch_size)
+    return torch.cat([clip.encode_image(faces.__getitems__(c).float_image().to(device)).float().cpu() for c in chunks])
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """How well a factor is told by words alone.
+
+    Attributes:
+        accuracy: share of right answers. balanced: mean over the classes that occur of their share of right answers.
+        chance: of the balanced accuracy. majority: accuracy of always naming the most frequent class.
+        images: how many showed the factor.
+        classes: usual words for them. confusion: [true][named] numbers of images.
+    """
+
+    accuracy: float
+    balanced: float
+    chance: float
+    majority: float
+    images: int
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        return f"{self.accuracy:.1%} ({self.balanced:.1%} balanced, chance {self.chance:.1%}; {self.images} images)"
+
+
+@torch.no_grad()
+def zero_shot_accuracy(
+    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], name: str, *, test: bool = False
+) -> ZeroShot:
+    """Zero-shot classification of one factor, with the features of all its prompts averaged.
+
+    Args:
+        features: [N, D] from ``image_features``. facts: [N], from ``captions.seen``; images that do not show the
+            factor are left out.
+        name: of the factor. test: prompts in the wordings that are held out of training.
+    Raises:
+        ValueError: no such factor, or no image shows it.
+    """
+    check_choice("name", name, tuple(facts))
+    rows = facts[name] != UNSEEN
+    if not bool(rows.any()):
+        raise ValueError(f"facts must hold an image that shows {name}; none does.")
+    true = facts[name][rows]
+    named = clip.zero_shot(features[rows].to(clip.scale.device), class_prompts(name, test=test)).argmax(1).cpu()
+    count = len(WORDINGS[name])
+    confusion = torch.zeros(count, count, dtype=torch.int64)
+    confusion.index_put_((true, named), torch.ones_like(true), accumulate=True)
+    sizes = confusion.sum(1)
+    occurs = sizes > 0
+    return ZeroShot(
+        accuracy=float((true == named).float().mean()),
+        balanced=float((confusion.diag()[occurs] / sizes[occurs]).mean()),
+        chance=1 / int(occurs.sum()),
+        majority=float(sizes.max() / sizes.sum()),
+        images=len(true),
+        classes=tuple(wordings[0] for wordings in WORDINGS[name]),
+        confusion=tuple(map(tuple, confusion.tolist())),
+    )
+
+
+@torch.no_grad()
+def combination_accuracy(
+    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], combination: Combination, *, test: bool = False
+) -> tuple[float, int]:
+    """Of the images that show a combination, the share whose best sentence of four names both its parts, and how many.
+
+    The sentences name both parts, one and the most frequent class of the other factor, or neither; chance is 1/4.
+
+    Args:
+        features, facts, test: as in ``zero_shot_accuracy``.
+    Returns:
+        (NaN, 0) where no image shows it.
+    """
+    shown = combination.shown(facts)
+    if not bool(shown.any()):
+        return float("nan"), 0
+    parts = []
+    for name, value in (
+        (combination.first, combination.first_class),
+        (combination.second, combination.second_class),
+    ):
+        others = facts[name][(facts[name] != UNSEEN) & (facts[name] != value)]
+        parts.append((_said(name, value), _said(name, int(others.mode().values))))
+    templates = HELD_OUT_TEMPLATES if test else TEMPLATES
+    prompts = [[_both(template, a, b) for template in templates] for a in parts[0] for b in parts[1]]
+    best = clip.zero_shot(features[shown].to(clip.scale.device), prompts).argmax(1)
+    return float((best == 0).float().mean()), int(shown.sum())
+
+
+def _said(name: str, value: int) -> tuple[str, str]:
+    return name, WORDINGS[name][value][0]
+
+
+def _both(template: str, a: tuple[str, str], b: tuple[str, str]) -> str:
+    """One sentence about two factors; sex is said by the person."""
+    who = next((words for name, words in (a, b) if name == "sex"), "a person")
+    return template.format(who=who, what=" and ".join(words for name, words in (a, b) if name != "sex"))
+
+
+def zero_shot_report(clip: TwoTowers, faces: CaptionedFaces) -> dict[str, dict]:
+    """All zero-shot tests as JSON values: every factor in both kinds of wordings, and the held-out combinations."""
+    features = image_features(clip, faces)
+    factors: dict[str, dict] = {}
+    for name in [name for name, values in faces.facts.items() if bool((values != UNSEEN).any())]:
+        usual = zero_shot_accuracy(clip, features, faces.facts, name)
+        other = zero_shot_accuracy(clip, features, faces.facts, name, test=True)
+        factors[name] = {
+            "accuracy": round(usual.accuracy, 4),
+            "balanced": round(usual.balanced, 4),
+            "chance": round(usual.chance, 4),
+            "majority": round(usual.majority, 4),
+            "held_out_wording": round(other.accuracy, 4),
+            "images": usual.images,
+            "classes": usual.classes,
+            "confusion": usual.confusion,
+        }
+    combinations = {}
+    for combination in HELD_OUT_COMBINATIONS:
+        accuracy, images = combination_accuracy(clip, features, faces.facts, combination)
+        combinations[str(combination)] = {"accuracy": round(accuracy, 4) if images else None, "images": images}
+    return {"factors": factors, "held_out_combinations": combinations}
+
+
+def report_table(report: Mapping[str, dict]) -> str:
+    """The report as lines of text, best factors first."""
+    width = max(map(len, report["factors"]))
+    lines = [f"{'factor':{width}}  accuracy  balanced  chance  majority  held-out wording  images"]
+    for name, one in sorted(report["factors"].items(), key=lambda item: -item[1]["accuracy"]):
+        lines.append(
+            f"{name:{width}}  {one['accuracy']:8.1%}  {one['balanced']:8.1%}  {one['chance']:6.1%}"
+            f"  {one['majority']:8.1%}  {one['held_out_wording']:16.1%}  {one['images']:6}"
+        )
+    for name, one in report["held_out_combinations"].items():
+        known = "none shown" if one["accuracy"] is None else f"{one['accuracy']:.1%} of {one['images']}"
+        lines.append(f"{name}: {known}")
+    return "\n".join(lines)
