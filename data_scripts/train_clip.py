@@ -1,6 +1,6 @@
 """Train the CLIP that the course ships, on rendered faces of the four domains and captions in varied words.
 
-    python data_scripts/train_clip.py                    # the quick profile's faces; about half an hour on one core
+    python data_scripts/train_clip.py                    # the quick profile's faces; about 45 minutes on one core
     python data_scripts/train_clip.py --profile full     # the full profile's, on a GPU
     python data_scripts/train_clip.py --epochs 1 --images 300 --out /tmp/clip.safetensors --dry   # a trial
 
