@@ -196,7 +196,7 @@ def test_a_small_clip_learns_hats_and_the_side_of_the_light_from_captions_alone(
     clip, test = trained
     features = image_features(clip, test)
     hat = zero_shot_accuracy(clip, features, test.facts, "hat")
-    assert hat.accuracy > 0.85
+    assert hat.accuracy > 0.9
     light = zero_shot_accuracy(clip, features, test.facts, "light from").confusion
     for side, other in ((LEFT, RIGHT), (RIGHT, LEFT)):  # trainings that round otherwise differ; chance is a fifth
         assert light[side][side] > 0.4 * sum(light[side]) > 0
@@ -206,7 +206,7 @@ def test_a_small_clip_learns_hats_and_the_side_of_the_light_from_captions_alone(
 def test_wordings_that_training_never_used_are_understood(trained):
     clip, test = trained
     features = image_features(clip, test)
-    assert zero_shot_accuracy(clip, features, test.facts, "hat", test=True).accuracy > 0.9
+    assert zero_shot_accuracy(clip, features, test.facts, "hat", test=True).accuracy > 0.85
 
 
 # ---------------------------------------------------------------------- zero-shot tests
