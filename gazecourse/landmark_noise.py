@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gazecourse.angles import angular_error
 from gazecourse.faces.attributes import Factors
-from gazecourse.validation import check_array, check_choice, check_whole, describe
+from gazecourse.validation import check_array, check_choice, check_not_negative, check_whole, describe
 
 FULL_TURN = 90.0
 """Degrees away from the camera, by pitch and yaw together, at which pose alone makes a face as hard as can be."""
@@ -140,8 +140,7 @@ def noisy_labels(landmarks: Tensor, hardness: Tensor, level: float, seed: int) -
     """
     check_array("landmarks", landmarks, ("B", 68, 2))
     check_array("hardness", hardness, (len(landmarks),), low=0.0, high=1.0)
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 <= level < math.inf:
-        raise ValueError(f"level must be a finite number, 0 or more; got {level!r}.")
+    check_not_negative("level", level)
     generator = torch.Generator().manual_seed(check_whole("seed", seed, 0))
     # Drawn on the CPU in float64, whatever the landmarks are: a seed gives one noise on all devices.
     alone = torch.randn(len(landmarks), 68, 2, generator=generator, dtype=torch.float64) / math.sqrt(2)

@@ -15,10 +15,10 @@ from torch.optim import Optimizer
 from gazecourse.comparison import augmented
 from gazecourse.crops import Band, eye_centers
 from gazecourse.losses import adversarial_loss, eye_attention, gaze_l1, reconstruction_loss
-from gazecourse.losses.purification import FORMS, check_inside
+from gazecourse.losses.purification import FORMS, check_inside, check_truncation
 from gazecourse.sample import Sample
 from gazecourse.training import Losses
-from gazecourse.validation import check_choice, check_image_size, check_positive
+from gazecourse.validation import check_choice, check_image_size, check_not_negative, check_positive
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -48,11 +48,9 @@ class Purification:
     form: str = "gaussian"
 
     def __post_init__(self) -> None:
-        for name in ("w1", "w2"):
-            if getattr(self, name) != 0:
-                check_positive(name, getattr(self, name))
-        if isinstance(self.k, bool) or not isinstance(self.k, (int, float)) or not 0 <= self.k < 1:
-            raise ValueError(f"k must lie in [0, 1); got {self.k!r}.")
+        check_not_negative("w1", self.w1)
+        check_not_negative("w2", self.w2)
+        check_truncation(self.k)
         if self.sigma is not None:
             check_positive("sigma", self.sigma)
         check_choice("form", self.form, FORMS)

@@ -86,6 +86,15 @@ def check_positive(name: str, value: float) -> float:
     return value
 
 
+def check_not_negative(name: str, value: float) -> float:
+    """Return ``value`` if it is a finite number, 0 or more; raise ``TypeError`` or ``ValueError`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, 0 or more; got {describe(value)}.")
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a finite number, 0 or more; got {value!r}.")
+    return value
+
+
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> int:
     """Return ``value`` as an int if it is a whole number from ``low`` to ``high``.
 

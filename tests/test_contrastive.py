@@ -196,17 +196,17 @@ def test_a_small_clip_learns_hats_and_the_side_of_the_light_from_captions_alone(
     clip, test = trained
     features = image_features(clip, test)
     hat = zero_shot_accuracy(clip, features, test.facts, "hat")
-    assert hat.accuracy > 0.9
+    assert hat.accuracy > 0.95
     light = zero_shot_accuracy(clip, features, test.facts, "light from").confusion
-    for side, other in ((LEFT, RIGHT), (RIGHT, LEFT)):  # trainings that round otherwise differ; chance is a fifth
-        assert light[side][side] > 0.4 * sum(light[side]) > 0
-        assert light[side][other] < 0.5 * light[side][side]
+    assert light[LEFT][RIGHT] == light[RIGHT][LEFT] == 0
+    # Both sides together: fifty images, of which trainings that round otherwise get different ones wrong.
+    assert light[LEFT][LEFT] + light[RIGHT][RIGHT] > 0.7 * sum(light[LEFT] + light[RIGHT]) > 0
 
 
 def test_wordings_that_training_never_used_are_understood(trained):
     clip, test = trained
     features = image_features(clip, test)
-    assert zero_shot_accuracy(clip, features, test.facts, "hat", test=True).accuracy > 0.85
+    assert zero_shot_accuracy(clip, features, test.facts, "hat", test=True).accuracy > 0.9
 
 
 # ---------------------------------------------------------------------- zero-shot tests

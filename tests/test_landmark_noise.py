@@ -283,7 +283,7 @@ HEAD, SEEN, SHARP = torch.zeros(3, 2), torch.ones(3, 68, dtype=torch.bool), torc
         (lambda: noisy_labels(LANDMARKS, HARDNESS, -0.1, 0), ValueError, "level must be a finite number, 0 or more"),
         (lambda: noisy_labels(LANDMARKS, HARDNESS, math.inf, 0), ValueError, "level must be .*; got inf"),
         (lambda: noisy_labels(LANDMARKS, HARDNESS, math.nan, 0), ValueError, "level must be .*; got nan"),
-        (lambda: noisy_labels(LANDMARKS, HARDNESS, "0.1", 0), ValueError, "level must be .*; got '0.1'"),
+        (lambda: noisy_labels(LANDMARKS, HARDNESS, "0.1", 0), TypeError, "level must be a number.*; got str '0.1'"),
         (lambda: noisy_labels(LANDMARKS, HARDNESS, 0.1, 0.5), TypeError, "seed must be a whole number; got float 0.5"),
         (lambda: noisy_labels(LANDMARKS, HARDNESS, 0.1, -1), ValueError, "seed must be 0 or more; got -1"),
         (lambda: face_hardness(HEAD[0], SEEN, SHARP), ValueError, r"head must have shape \[B, 2\]"),

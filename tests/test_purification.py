@@ -150,9 +150,9 @@ def test_losses_are_those_of_the_paper_written_out(plain):
         ({"k": True}, "k must lie in"),
         ({"sigma": -1.0}, "sigma must be a finite number above 0"),
         ({"form": "round"}, "form must be one of 'gaussian', 'exponential'"),
-        ({"w1": -1.0}, "w1 must be a finite number above 0"),
-        ({"w1": "much"}, "w1 must be a number above 0"),
-        ({"w2": math.nan}, "w2 must be a finite number above 0"),
+        ({"w1": -1.0}, "w1 must be a finite number, 0 or more; got -1.0"),
+        ({"w1": "much"}, "w1 must be a number, 0 or more; got str"),
+        ({"w2": math.nan}, "w2 must be a finite number, 0 or more; got nan"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused_before_training(setting, message):

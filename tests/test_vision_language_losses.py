@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gazecourse.angles import pitchyaw_to_vector
 from gazecourse.losses import (
@@ -450,6 +451,27 @@ def test_gradient_of_the_rank_loss_agrees_with_finite_differences():
         assert torch.autograd.gradcheck(lambda f, options=options: rank_loss(f, gaze, **options), (features,))
 
 
+class LargestTensor(TorchDispatchMode):
+    """Remembers how many numbers the largest result of any operation holds."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        for value in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.numbers = max(self.numbers, value.numel())
+        return result
+
+
+@pytest.mark.parametrize("loss", [rank_loss, rank_similarity_loss])
+def test_a_loss_over_all_triplets_holds_a_few_numbers_a_pair_and_not_the_triplets(loss):
+    features, gaze = normal(64, 8).requires_grad_(), 0.4 * normal(64, 2, seed=1)
+    with LargestTensor() as largest:
+        loss(features, gaze).backward()
+    assert 64 * 63 <= largest.numbers <= 4 * 64 * 64  # the triplets are 64 · 63 · 62
+
+
 def test_rank_loss_of_half_precision_features_is_finite():
     features = normal(16, 8, dtype=torch.float32).bfloat16().requires_grad_()
     loss = rank_loss(features, 0.4 * normal(16, 2, dtype=torch.float32))
@@ -576,14 +598,14 @@ G = torch.zeros(3, 2)
         (lambda: rank_loss(F, G / 0), ValueError, "gaze must be finite"),
         (lambda: rank_loss(F, G.numpy()), TypeError, "gaze must be a tensor"),
         (lambda: rank_loss(F[0], G), ValueError, r"features must be \[B, D\]"),
-        (lambda: rank_loss(F, G, -0.1), ValueError, "margin must be a number, 0 or more"),
-        (lambda: rank_loss(F, G, math.nan), ValueError, "margin must be a number, 0 or more"),
+        (lambda: rank_loss(F, G, -0.1), ValueError, "margin must be a finite number, 0 or more; got -0.1"),
+        (lambda: rank_loss(F, G, math.nan), ValueError, "margin must be a finite number, 0 or more; got nan"),
         (lambda: rank_loss(F, G, samples=0), ValueError, "samples must be 1 or more"),
         (lambda: rank_loss(F, G, pairs="all"), ValueError, "pairs must be one of 'anchored', 'any'"),
         (lambda: rank_loss(F, G, average="mean"), ValueError, "average must be one of 'ordered', 'violated'"),
         (lambda: rank_similarity_loss(F, G, 0), ValueError, "strength must be a finite number above 0"),
-        (lambda: ClipGazeWeights(rank=-1.0), ValueError, "rank must be a weight, 0 or more; got float -1.0"),
-        (lambda: ClipGazeWeights(separation=math.inf), ValueError, "separation must be a weight"),
+        (lambda: ClipGazeWeights(rank=-1.0), ValueError, "rank must be a finite number, 0 or more; got -1.0"),
+        (lambda: ClipGazeWeights(separation=math.inf), ValueError, "separation must be a finite.*; got inf"),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):

@@ -94,8 +94,7 @@ def adversarial_loss(reconstruction: Tensor, image: Tensor, attention: Tensor | 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
-    if isinstance(k, bool) or not isinstance(k, (int, float)) or not 0 <= k < 1:
-        raise ValueError(f"k must lie in [0, 1); got {k!r}.")
+    check_truncation(k)
     t = likeness(reconstruction, image)
     kept = t * (t >= k)
     if attention is None:
@@ -107,6 +106,12 @@ def adversarial_loss(reconstruction: Tensor, image: Tensor, attention: Tensor | 
         )
     check_array("attention", attention, low=0.0)
     return (attention.to(kept).unsqueeze(-3) * kept).mean()
+
+
+def check_truncation(k: float) -> None:
+    """Raise ``ValueError`` unless k, where the adversarial loss is cut off, lies in [0, 1)."""
+    if isinstance(k, bool) or not isinstance(k, (int, float)) or not 0 <= k < 1:
+        raise ValueError(f"k must lie in [0, 1); got {k!r}.")
 
 
 def reconstruction_loss(reconstruction: Tensor, image: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from gazecourse.angles import unit_vector
 from gazecourse.losses.gaze import gaze_angular
-from gazecourse.validation import check_array, check_choice, check_positive, check_whole, describe
+from gazecourse.validation import check_array, check_choice, check_not_negative, check_positive, check_whole, describe
 
 LARGEST_SCALE = 100.0
 """CLIP's limit to 1/temperature: a larger one makes training unstable."""
@@ -258,8 +258,7 @@ def rank_loss(
     _check_ranked(features, gaze)
     check_choice("pairs", pairs, PAIRS)
     check_choice("average", average, AVERAGES)
-    if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 <= margin < math.inf:
-        raise ValueError(f"margin must be a number, 0 or more; got {describe(margin)}.")
+    check_not_negative("margin", margin)
     normed = unit_features(features)
     closeness, likeness = gaze_closeness(gaze), normed @ normed.T
     layout = _without_self if pairs == "anchored" else _upper_triangle
@@ -463,9 +462,7 @@ class ClipGazeWeights:
 
     def __post_init__(self) -> None:
         for name in ("separation", "distillation", "rank"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a weight, 0 or more; got {describe(value)}.")
+            check_not_negative(name, getattr(self, name))
 
 
 def clip_gaze_loss(
