@@ -22,7 +22,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from multiprocessing import get_context
 
 import torch
@@ -38,6 +38,7 @@ from gazecourse.cross_domain import (
     SOURCES,
     TARGETS,
     continued,
+    decoder_widths,
     domain_adversarial,
     face_band,
     few_faces,
@@ -48,10 +49,12 @@ from gazecourse.cross_domain import (
     purified,
     second_part,
     source_faces,
+    source_set,
     target_faces,
     test_faces,
 )
 from gazecourse.faces.dataset import FaceDataset
+from gazecourse.faces.rendering import render
 from gazecourse.files import atomic_write
 from gazecourse.metrics import gaze_error, student_ci
 from gazecourse.paths import runs_dir
@@ -115,12 +118,26 @@ class Plan:
         can = start.network == "ResNet" or (way == "purification" and NETWORKS[start.network].purified is not None)
         return way in self.ways and can and not few
 
+    def settings(self) -> dict:
+        """Everything that trainings depend on, besides their code, as JSON values."""
+        opponents = {"purified": PURE, **ABLATIONS}
+        return {
+            "profile": profile(),
+            "size": asdict(size_of_profile()),
+            "first_part": asdict(first_part()),
+            "second_part": asdict(second_part()),
+            "fine_tuning": asdict(fine_tuning()),
+            "sources": {s: source_set(s).parameters for s in SOURCES},
+            "opponents": {name: asdict(settings) for name, settings in opponents.items()},
+            "decoder": decoder_widths(),
+            "band": asdict(face_band()),
+            "precision": self.precision,
+        }
+
     @property
     def digest(self) -> str:
-        """Of everything that all trainings depend on, besides their code."""
-        recipes = [asdict(recipe) for recipe in (first_part(), second_part(), fine_tuning())]
-        protocol = [profile(), asdict(size_of_profile()), *recipes, len(source_faces("studio")), self.precision]
-        return hashlib.sha256(json.dumps(protocol).encode()).hexdigest()[:10]
+        """Of the settings."""
+        return hashlib.sha256(json.dumps(self.settings()).encode()).hexdigest()[:10]
 
 
 Measured = dict[str, float]
@@ -133,8 +150,16 @@ class Trained:
         self.start, self.plan, self.size = start, plan, size_of_profile()
         self.folder = runs_dir() / "puregaze" / f"{plan.digest}-{start.network}-{start.source}-seed{start.seed}"
         self.network = NETWORKS[start.network]
-        self.faces = source_faces(start.source)
-        self.home = FaceDataset(start.source, "test")
+
+    @cached_property
+    def faces(self) -> FaceDataset:
+        """What the networks learn from; not loaded where all of them are kept."""
+        return source_faces(self.start.source)
+
+    @cached_property
+    def home(self) -> FaceDataset:
+        """People of the same domain whom they have not seen."""
+        return FaceDataset(self.start.source, "test")
 
     def beginning(self) -> nn.Module:
         """What the first part has learned."""
@@ -280,16 +305,16 @@ def column(runs: list[Rows], row: str, minus: str | None = None) -> dict:
 
 
 def tables(runs: dict[Start, Rows], networks: tuple[str, ...]) -> dict:
-    """Network → row → source → what was measured; rows of ablations are differences to "plain", too."""
+    """Network → row → source → what was measured; and each row's difference to its plain counterpart."""
     result: dict[str, dict] = {}
     for network in networks:
         by_source = {s: [rows for at, rows in runs.items() if (at.network, at.source) == (network, s)] for s in SOURCES}
         names = list(dict.fromkeys(name for found in by_source.values() for rows in found for name in rows))
         result[network] = {name: {s: column(found, name) for s, found in by_source.items()} for name in names}
-        for name, minus in [(name, "plain") for name in names if name != "plain"] + [
-            ("purified, fine-tuned", "plain, fine-tuned")
-        ] * ("purified, fine-tuned" in names):
-            result[network][f"{name} − {minus}"] = {s: column(found, name, minus) for s, found in by_source.items()}
+        for name in names:
+            minus = "plain, fine-tuned" if name == "purified, fine-tuned" else "plain"
+            if name != minus:
+                result[network][f"{name} − {minus}"] = {s: column(found, name, minus) for s, found in by_source.items()}
     return result
 
 
@@ -316,8 +341,7 @@ def main() -> None:
     plan = Plan(
         tuple(options.seeds), tuple(options.networks), tuple(options.ways), options.ablation_seeds, options.precision
     )
-    for domain in SOURCES:  # rendered here, not in every process
-        source_faces(domain)
+    render([source_set(domain) for domain in SOURCES])  # here, not in every process
     heads = priors()
     work = partial(one_start, plan=plan, threads=None if options.processes == 1 else 1)
     if options.processes == 1:
@@ -334,10 +358,8 @@ def main() -> None:
             ]
             print(f"{network:12}{row:34}", *errors)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = {"profile": profile(), "source_images": len(source_faces(SOURCES[0])), "seeds": options.seeds}
-    settings |= {"first_part": asdict(first_part()), "second_part": asdict(second_part())}
-    settings |= {"fine_tuning": asdict(fine_tuning()), "size": asdict(size_of_profile()), "purification": asdict(PURE)}
-    settings |= {"ablation_seeds": options.seeds[: options.ablation_seeds], "precision": options.precision}
+    settings = {**plan.settings(), "seeds": options.seeds}
+    settings |= {"ablation_seeds": options.seeds[: options.ablation_seeds]}
     print(write(options.into, device, **settings, head_pose=heads, networks=found))
 
 

@@ -16,7 +16,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gazecourse.comparison import EYE_SIZE, METHODS, Method, Recipe, Size, augmented, from_eyes, from_face
 from gazecourse.crops import Band, eye_crops
-from gazecourse.faces.dataset import FaceDataset
+from gazecourse.faces.dataset import FaceDataset, face_set
+from gazecourse.faces.shards import FaceSet
 from gazecourse.losses import gaze_l1
 from gazecourse.models import CANet, DilatedNet, DomainAdversarial, PureGaze, ResNetGaze, RTGene, purify
 from gazecourse.models.pretrained import load_weights
@@ -29,6 +30,7 @@ from gazecourse.validation import check_choice
 SOURCES, TARGETS = ("studio", "wild"), ("laptop", "lab")
 DILATED_EYE_SIZE = (64, 96)
 FEW = 90
+"""Labeled target faces to fine-tune with."""
 OPPONENTS = ("sa_module.", "domain.")
 """How the layers of the opponents begin."""
 DOMAIN_WEIGHT = 0.1
@@ -59,10 +61,20 @@ class Task:
 TASKS = tuple(Task(source, target) for source in SOURCES for target in TARGETS)
 
 
+def _source_changes() -> dict[str, int]:
+    return pick(quick={"people": 80, "images": 8_000}, full={})
+
+
+def source_set(domain: str) -> FaceSet:
+    """Which faces networks are trained on."""
+    check_choice("domain", domain, SOURCES)
+    return face_set(domain, "train", **_source_changes())
+
+
 def source_faces(domain: str) -> FaceDataset:
     """What networks are trained on."""
     check_choice("domain", domain, SOURCES)
-    return FaceDataset(domain, "train", **pick(quick={"people": 80, "images": 8_000}, full={}))
+    return FaceDataset(domain, "train", **_source_changes())
 
 
 def test_faces(domain: str) -> FaceDataset:
