@@ -1,4 +1,4 @@
-"""Train the CLIP that the course ships, on rendered faces of the four domains and captions in varied words.
+"""Train the course's own CLIP on rendered faces of the four domains and captions in varied words.
 
     python data_scripts/train_clip.py                    # the quick profile's faces; about 45 minutes on one core
     python data_scripts/train_clip.py --profile full     # the full profile's, on a GPU

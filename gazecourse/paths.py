@@ -1,4 +1,4 @@
-"""Where the course keeps things: the shipped head model and CLIP, the rendered data, the recorded runs."""
+"""Where the course keeps things: the shipped head model, a trained CLIP, the rendered data, the recorded runs."""
 
 from __future__ import annotations
 

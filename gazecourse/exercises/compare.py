@@ -82,7 +82,7 @@ def _gradients(function: Callable, inputs: tuple) -> list[Tensor | None]:
     leaves = [v.requires_grad_() for v in given if isinstance(v, Tensor) and v.is_floating_point()]
     output = function(*given)
     if not isinstance(output, Tensor):
-        raise Wrong(f"your function returns {_kind(output)}; a torch tensor is needed here.")
+        raise Wrong(f"your function returns {kind(output)}; a torch tensor is needed here.")
     if output.requires_grad:
         weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).to(output)
         (output * weights).sum().backward()
@@ -105,7 +105,8 @@ def _identical(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> bool:
     return a.shape == b.shape and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """What an answer is, in words: "a numpy array"."""
     if value is None:
         return "None: is the `return` missing?"
     if isinstance(value, Tensor):
@@ -116,7 +117,7 @@ def _kind(value: Any) -> str:
 def _check_kind(name: str, got: Any, want: Tensor | np.ndarray) -> None:
     """Refuse an array or a number for a tensor and the like, and another dtype: later cells would fail on it."""
     if not isinstance(got, Tensor if isinstance(want, Tensor) else np.ndarray):
-        raise Wrong(f"{name} is {_kind(got)}" + ("" if got is None else f"; it should be {_kind(want)}."))
+        raise Wrong(f"{name} is {kind(got)}" + ("" if got is None else f"; it should be {kind(want)}."))
     if got.dtype != want.dtype:
         raise Wrong(f"{name} has dtype {_plain(got.dtype)}; it should be {_plain(want.dtype)}.")
 
@@ -127,18 +128,18 @@ def _plain(dtype: Any) -> str:
 
 def _as_tensor(name: str, got: Any, want: Any) -> Tensor:
     if got is None or isinstance(got, str):
-        raise Wrong(f"{name} is {_kind(got)}" + ("" if got is None else f"; it should be {_kind(want)}."))
+        raise Wrong(f"{name} is {kind(got)}" + ("" if got is None else f"; it should be {kind(want)}."))
     if isinstance(want, (Tensor, np.ndarray)) and want.ndim and not isinstance(got, (Tensor, np.ndarray)):
-        raise Wrong(f"{name} is {_kind(got)}; it should be {_kind(want)} of shape {list(want.shape)}.")
+        raise Wrong(f"{name} is {kind(got)}; it should be {kind(want)} of shape {list(want.shape)}.")
     try:
         return torch.as_tensor(got).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{name} is {_kind(got)}; it should be {_kind(want)}.") from None
+        raise Wrong(f"{name} is {kind(got)}; it should be {kind(want)}.") from None
 
 
 def _compare_dicts(name: str, got: Any, want: dict, tolerance: float) -> None:
     if not isinstance(got, dict):
-        raise Wrong(f"{name} is {_kind(got)}; it should be a dict with {', '.join(map(repr, want))}.")
+        raise Wrong(f"{name} is {kind(got)}; it should be a dict with {', '.join(map(repr, want))}.")
     for key in want:
         if key not in got:
             raise Wrong(f"{name} has no {key!r}.")
@@ -147,7 +148,7 @@ def _compare_dicts(name: str, got: Any, want: dict, tolerance: float) -> None:
 
 def _compare_sequences(name: str, got: Any, want: tuple | list, tolerance: float) -> None:
     if not isinstance(got, (tuple, list)):
-        raise Wrong(f"{name} is {_kind(got)}; it should have {len(want)} parts.")
+        raise Wrong(f"{name} is {kind(got)}; it should have {len(want)} parts.")
     if len(got) != len(want):
         raise Wrong(f"{name} has {len(got)} parts; it should have {len(want)}.")
     for i, (one, other) in enumerate(zip(got, want, strict=True)):

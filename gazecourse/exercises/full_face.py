@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gazecourse.exercises import Checks, Wrong, compare
+from gazecourse.exercises.compare import kind
 from gazecourse.models import SpatialWeights as LibrarySpatialWeights
 
 check = Checks()
@@ -334,7 +335,8 @@ def _check_pair(got: Any, u: Tensor, w: Tensor, gradient: Tensor) -> None:
         ("W", got[1], want[1], _slips_of_gradient_w(u, w, gradient)),
     ):
         if not isinstance(value, Tensor):
-            raise Wrong(f"the gradient of {name} is {type(value).__name__}; it should be a tensor.")
+            hint = "" if value is None else "; it should be a torch tensor."
+            raise Wrong(f"the gradient of {name} is {kind(value)}{hint}")
         value = value.to(wanted.dtype)  # as autograd does
         if not (value.shape == wanted.shape and torch.allclose(value, wanted, atol=1e-5)):
             for other, words in slips:

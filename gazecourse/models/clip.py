@@ -282,6 +282,11 @@ def load_course_clip(path: Path | str = CLIP_MODEL) -> CLIP:
     Raises:
         FileNotFoundError: no file at ``path``. CourseError: it is damaged, or no CLIP of this course.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"There is no trained CLIP at {path}; python data_scripts/train_clip.py trains one in about 45 minutes on "
+            "a core, and puts it there."
+        )
     settings = read_state(path).get("settings")
     if not isinstance(settings, dict) or "words" not in settings:
         raise CourseError(f"{path} is a checkpoint, but not of a CLIP.")

@@ -610,6 +610,7 @@ WORDS = [
         plain_sum,
         "is N = 4 times too large: the paper divides by the number of feature maps",
     ),
+    ("weigh_backward", numpy_arrays, "the gradient of U is a numpy array; it should be a torch tensor"),
     ("weigh_backward", axis_lost, "has no channel axis"),
     ("weigh_backward", order_swapped, "wrong order"),
     ("weigh_backward", always_256, "divided by 256"),
