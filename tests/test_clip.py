@@ -184,7 +184,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     save_checkpoint(path, nn.Linear(2, 2))
     with pytest.raises(CourseError, match=r"other\.safetensors is a checkpoint, but not of a CLIP"):
         load_course_clip(path)
-    with pytest.raises(FileNotFoundError, match="none; python data_scripts/train_clip.py trains one"):
+    with pytest.raises(FileNotFoundError, match=r"none; python data_scripts/train_clip\.py trains one"):
         load_course_clip(tmp_path / "none")
 
 
