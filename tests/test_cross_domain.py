@@ -19,10 +19,11 @@ from gazecourse.cross_domain import (
     plain,
     purified,
     source_faces,
+    source_set,
     target_faces,
 )
 from gazecourse.faces import rendering
-from gazecourse.faces.dataset import FaceDataset
+from gazecourse.faces.dataset import FaceDataset, face_set
 from gazecourse.models.domain_adversarial import DomainAdversarial, ReverseGradient
 from gazecourse.purification import Purification
 from gazecourse.training import make_fabric, predict
@@ -91,6 +92,13 @@ def test_few_faces_are_of_a_target_domain_only():
         few_faces("studio")
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_networks_are_trained_on_the_training_people_of_their_source(source, monkeypatch):
+    monkeypatch.setattr(cross_domain, "FaceDataset", lambda *arguments, **changes: face_set(*arguments, **changes))
+    assert source_faces(source) == source_set(source)
+    assert (source_set(source).domain, source_set(source).split) == (source, "train")
+
+
 # ---------------------------------------------------------------------- methods
 
 
@@ -143,6 +151,13 @@ def test_every_network_can_be_built_in_either_profile_with_its_opponent(name, pr
     NETWORKS[name].build(size)
     if NETWORKS[name].purified is not None:
         assert NETWORKS[name].purified(size).sa_module is not None
+
+
+def test_an_opponent_that_is_new_begins_at_random_beside_the_gaze_network_that_was_learned(faces):
+    start = NETWORKS["ResNet"].build(TINY)
+    for method in (domain_adversarial(faces), purified("ResNet", TINY, Purification())):
+        model = continued(method, start).build(TINY)
+        torch.testing.assert_close(predict(model, faces, method.forward), predict(start, faces, method.forward))
 
 
 def test_weights_of_another_network_or_width_cannot_begin_a_second_part():

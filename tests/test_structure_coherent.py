@@ -210,6 +210,12 @@ def test_laplacian_leaves_the_adjacency_as_it_is():
 # ---------------------------------------------------------------------- edge weights
 
 
+def test_row_i_of_the_weights_holds_whom_landmark_i_listens_to_also_where_nobody_listens_back():
+    one_way = torch.tensor([[1, 1, 0], [0, 1, 1], [0, 0, 1]]).bool()
+    expected = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]])
+    torch.testing.assert_close(StaticEdges(one_way)(), expected)
+
+
 def test_static_weights_begin_equal_sum_to_one_and_stay_on_the_edges():
     edges = StaticEdges(FIVE)
     assert len(edges) == 15
