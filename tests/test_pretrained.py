@@ -270,6 +270,12 @@ def pair():
     return nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
 
 
+@pytest.mark.parametrize("state", [None, [torch.zeros(3)], "weights.pth"])
+def test_what_is_no_state_dict_is_refused(state):
+    with pytest.raises(TypeError, match="state must be a state_dict, weights by name; got"):
+        load_weights(pair(), state)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -264,6 +264,8 @@ IMAGE = torch.full((2, 3, 4, 5), 0.5)
         (IMAGE, IMAGE, {"k": "0.75"}, ValueError, r"k must lie in \[0, 1\); got '0.75'"),
         (IMAGE, IMAGE, {"attention": torch.ones(5, 4)}, ValueError, r"attention must be \[2, 4, 5\] or \[4, 5\]; got"),
         (IMAGE, IMAGE, {"attention": torch.ones(2, 1, 4, 5)}, ValueError, r"got tensor of shape \[2, 1, 4, 5\]"),
+        (IMAGE, IMAGE, {"attention": -torch.ones(4, 5)}, ValueError, "attention must lie in .* got values from -1"),
+        (IMAGE, IMAGE, {"attention": torch.full((4, 5), math.nan)}, ValueError, "attention must be finite"),
         (IMAGE, IMAGE, {"attention": 0.5}, ValueError, "attention must be .* got float 0.5"),
     ],
 )

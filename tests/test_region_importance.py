@@ -67,6 +67,7 @@ def test_the_share_counts_rises_only_and_is_unknown_where_there_are_none():
     [
         ({"images": torch.zeros(2, 16, 16)}, ValueError, r"images must have shape \[N, 3, H, W\]"),
         ({"images": torch.zeros(2, 3, 16, 16, dtype=torch.uint8)}, TypeError, "images must be floating point"),
+        ({"images": torch.full((2, 3, 16, 16), 255.0)}, ValueError, r"images must lie in \[-0.05, 1.05\]; got .* 255"),
         ({"mask": 17}, ValueError, "mask must be 1 or more, at most 16; got 17"),
         ({"stride": 0}, ValueError, "stride must be 1 or more; got 0"),
         ({"error": lambda images: images.mean()}, ValueError, r"error must return one number per image, \[2\]"),
