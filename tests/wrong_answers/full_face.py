@@ -218,6 +218,10 @@ def conv2_forgotten(module):
         nn.init.constant_(layer.bias, bias)
 
 
+def a_twentieth_too_wide(module):
+    _fill(module, (0.0105, 0.01, 0.001), (0.1, 0.1, 1.0))
+
+
 def conv2_copied_from_conv1(module):
     _fill(module, (0.01, 0.01, 0.001), (0.1, 0.1, 1.0))
     module.conv2.weight.data.copy_(module.conv1.weight.data)
@@ -514,6 +518,7 @@ WRONG = {
         WeightsNotWritten,
     ],
     "initialize": [
+        a_twentieth_too_wide,
         conv2_copied_from_conv1,
         in_double_precision,
         same_deviation_for_all,
@@ -602,6 +607,7 @@ WORDS = [
     ("initialize", taken_for_the_mean, "write std=0.01"),
     ("initialize", uniform_of_the_right_deviation, "look uniform"),
     ("initialize", biases_zero, "conv1's bias is 0; the paper has 0.1"),
+    ("initialize", a_twentieth_too_wide, "conv1's weights have deviation 0.0105; the paper has 0.01"),
     ("initialize", conv2_copied_from_conv1, "conv1 and conv2 have the same weights"),
     ("initialize", in_double_precision, "should stay torch.float32"),
     ("initialize", conv2_forgotten, "conv2.weight still has its old values"),
