@@ -29,6 +29,7 @@ import torch
 from report import write
 from torch import nn
 
+from gazecourse.analysis.counterfactual import CHANGES, counterfactuals
 from gazecourse.analysis.probes import features_of, leakage
 from gazecourse.analysis.redrawing import Redrawing, learn_to_redraw, redrawing_errors
 from gazecourse.checkpoint import load_checkpoint, save_checkpoint
@@ -45,6 +46,7 @@ from gazecourse.cross_domain import (
     fine_tuning,
     first,
     first_part,
+    opponent,
     plain,
     purified,
     second_part,
@@ -62,25 +64,31 @@ from gazecourse.profiles import profile
 from gazecourse.purification import Purification
 from gazecourse.training import make_fabric, predict
 
-PURE = Purification()
-ABLATIONS = {
-    "without LP-Loss": replace(PURE, sigma=None),
-    "without TA-Loss": replace(PURE, k=0.0),
-    "without both": replace(PURE, sigma=None, k=0.0),
-    "k = 0.5": replace(PURE, k=0.5),
-    "k = 0.9": replace(PURE, k=0.9),
-    "sigma = 0.05": replace(PURE, sigma=0.05),
-    "sigma = 0.2": replace(PURE, sigma=0.2),
-    "released maps": replace(PURE, sigma=20**0.5 / 224, form="exponential"),
-    "w1 : w2 = 3 : 1": replace(PURE, w1=3.0),
-    "w1 : w2 = 1 : 3": replace(PURE, w2=3.0),
-    "w1 : w2 = 1 : 10": replace(PURE, w2=10.0),
-}
-"""Settings of the opponent beside the paper's, one changed at a time."""
+
+def ablations() -> dict[str, Purification]:
+    """Settings of the opponent beside ``opponent()``, one changed at a time."""
+    usual = opponent()
+    weights = {f"w1 : w2 = 1 : {w2:g}": replace(usual, w2=w2) for w2 in (1.0, 5.0, 20.0) if w2 != usual.w2}
+    return {
+        "without LP-Loss": replace(usual, sigma=None),
+        "without TA-Loss": replace(usual, k=0.0),
+        "without both": replace(usual, sigma=None, k=0.0),
+        "k = 0.5": replace(usual, k=0.5),
+        "k = 0.9": replace(usual, k=0.9),
+        "sigma = 0.05": replace(usual, sigma=0.05),
+        "sigma = 0.2": replace(usual, sigma=0.2),
+        "released maps": replace(usual, sigma=20**0.5 / 224, form="exponential"),
+        **weights,
+    }
+
+
 WAYS = ("purification", "probes", "fine-tuning", "domain-adversarial", "ablations")
 """What goes on from a first part, besides the plain network."""
 PROBED = ("gaze pitch", "gaze yaw", "head yaw", "identity", "age", "sex", "skin tone", "beard", "glasses", "hat",
           "light direction", "brightness", "background", "defocus", "noise")  # fmt: skip
+SHAKEN = ("a dark room", "all light from the left", "thick-framed glasses", "dark skin", "out of focus")
+"""Changes of single factors that should not move an estimate."""
+SHAKEN_FACES = 48
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class Plan:
 
     def settings(self) -> dict:
         """Everything that trainings depend on, besides their code, as JSON values."""
-        opponents = {"purified": PURE, **ABLATIONS}
+        opponents = {"purified": opponent(), **ablations()}
         return {
             "profile": profile(),
             "size": asdict(size_of_profile()),
@@ -159,7 +167,7 @@ class Trained:
     @cached_property
     def home(self) -> FaceDataset:
         """People of the same domain whom they have not seen."""
-        return FaceDataset(self.start.source, "test")
+        return test_faces(self.start.source)
 
     def beginning(self) -> nn.Module:
         """What the first part has learned."""
@@ -173,9 +181,9 @@ class Trained:
         """It goes on without an opponent."""
         return self.going_on("plain", plain(self.start.network))
 
-    def purified(self, name: str = "purified", settings: Purification = PURE) -> nn.Module:
+    def purified(self, name: str = "purified", settings: Purification | None = None) -> nn.Module:
         """It goes on with an opponent."""
-        return self.going_on(name, purified(self.start.network, self.size, settings))
+        return self.going_on(name, purified(self.start.network, self.size, settings or opponent()))
 
     def domain_adversarial(self, target: str) -> nn.Module:
         """It goes on with unlabeled target faces."""
@@ -207,6 +215,19 @@ class Trained:
             return {f"probe: {factor}": probe.score for factor, probe in found.items()}
 
         return self._measured(f"leaks-{name}", measure)
+
+    def shaken(self, name: str, model: Callable[[], nn.Module]) -> Measured:
+        """How far an estimate moves when one factor of a face is changed and nothing else, degrees."""
+
+        def measure() -> Measured:
+            network, every = model(), len(self.home) // SHAKEN_FACES
+            faces = self.home.factors[torch.arange(0, len(self.home), every)[:SHAKEN_FACES]]
+            see = lambda images: network(face_band().cut(images))  # noqa: E731
+            changes = {change: CHANGES[change] for change in SHAKEN}
+            effects = counterfactuals(see, faces, changes, self.size.face, device=next(network.parameters()).device)
+            return {f"moved by: {change}": effect.moved.mean for change, effect in effects.items()}
+
+        return self._measured(f"shaken-{name}", measure)
 
     def redrawn(self, name: str, model: Callable[[], nn.Module], decoder: Callable[[], nn.Module]) -> Measured:
         """Mean squared error of a decoder that had a second part's time to learn to draw from the frozen features."""
@@ -264,7 +285,12 @@ def rows_of(start: Start, plan: Plan) -> Rows:
     both = (("plain", trained.plain, trained.beginning), ("purified", trained.purified, trained.purified))
     for name, model, decoder in both:
         if plan.goes("probes", start):
-            rows.setdefault(name, {}).update(trained.leaks(name, model) | trained.redrawn(name, model, decoder))
+            for found in (
+                trained.leaks(name, model),
+                trained.shaken(name, model),
+                trained.redrawn(name, model, decoder),
+            ):
+                rows.setdefault(name, {}).update(found)
         if plan.goes("fine-tuning", start):
             tuned = [
                 trained.errors(f"{name}-tuned-{t}", partial(trained.fine_tuned, name, model, t), (t,)) for t in TARGETS
@@ -274,7 +300,7 @@ def rows_of(start: Start, plan: Plan) -> Rows:
         seen = [trained.errors(f"adversarial-{t}", partial(trained.domain_adversarial, t), (t,)) for t in TARGETS]
         rows["domain-adversarial"] = seen[0] | seen[1]
     if plan.goes("ablations", start):
-        for name, settings in ABLATIONS.items():
+        for name, settings in ablations().items():
             rows[name] = trained.errors(name, partial(trained.purified, name, settings), everywhere)
     return rows
 
@@ -292,7 +318,7 @@ def one_start(start: Start, plan: Plan, threads: int | None) -> tuple[Start, Row
 def cell(values: list[float]) -> dict:
     """Mean over seeds with its interval (no interval for a single seed), and the value of each seed."""
     mean = student_ci(torch.tensor(values)) if len(values) > 1 else values
-    return {"mean": [round(v, 3) for v in mean], "by_seed": [round(v, 3) for v in values]}
+    return {"mean": [round(v, 5) for v in mean], "by_seed": [round(v, 5) for v in values]}
 
 
 def column(runs: list[Rows], row: str, minus: str | None = None) -> dict:
@@ -320,7 +346,7 @@ def tables(runs: dict[Start, Rows], networks: tuple[str, ...]) -> dict:
 
 def priors() -> dict[str, float]:
     """Error of the head pose taken as gaze, degrees."""
-    faces = {domain: test_faces(domain) for domain in TARGETS} | {s: FaceDataset(s, "test") for s in SOURCES}
+    faces = {domain: test_faces(domain) for domain in (*TARGETS, *SOURCES)}
     return {domain: round(gaze_error(data.head, data.gaze), 3) for domain, data in faces.items()}
 
 

@@ -1,10 +1,15 @@
-"""How fast Full-Face and GazeNet train: images per second of whole steps, and the memory that takes.
+"""How fast networks train: images per second of whole steps, the memory that takes, and what purification costs.
 
-    python benchmarks/train.py                 on this machine's CPU, and on its GPU if there is one
+    python benchmarks/train.py                        # on this machine's CPU, and on its GPU if there is one
+    python benchmarks/train.py --only purification    # one part: results/purification_step.json
 
 A step is forward, L1 loss, backward and optimizer (Adam) on images that are in memory already. ``forward`` is
 inference alone. On a GPU a step runs in bfloat16 mixed precision, as ``training.train`` does there. Memory on a CPU is
 the growth of the process above what it held before the network was built; on a GPU, what PyTorch allocated.
+
+PureGaze's self-adversarial step is measured beside its parts: the same backbone without an opponent, and the decoder
+alone learning to draw from given features. ``backbone_share`` is (step − decoder) / plain: how many plain steps the
+backbone's side of the game costs.
 """
 
 from __future__ import annotations
@@ -22,8 +27,10 @@ from report import write
 from torch import nn
 
 from gazecourse.batches import seed_all
-from gazecourse.losses import gaze_l1
-from gazecourse.models import FullFace, GazeNet
+from gazecourse.losses import adversarial_loss, eye_attention, gaze_l1, reconstruction_loss
+from gazecourse.models import FullFace, GazeNet, PureGaze
+from gazecourse.purification import self_adversarial_backward, three_adams
+from gazecourse.training import make_fabric
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,28 @@ CASES = (
     Case("GazeNet", lambda: GazeNet(112), 112, 50, 512),
     Case("Full-Face", lambda: FullFace(224), 224, 32, 256),
     Case("Full-Face", lambda: FullFace(448), 448, 8, 64),
+)
+
+
+@dataclass(frozen=True)
+class Game:
+    """One PureGaze at one size, with its batch on a CPU and on a GPU."""
+
+    name: str
+    build: Callable[[], PureGaze]
+    cpu_batch: int
+    gpu_batch: int
+
+
+GAMES = (
+    Game(
+        "PureGaze, ResNet-18, quarter width",
+        lambda: PureGaze((96, 224), width=0.25, widths=(32, 16)),
+        50,
+        512,
+    ),
+    Game("PureGaze, ResNet-18", lambda: PureGaze(224), 8, 128),
+    Game("PureGaze, ResNet-50", lambda: PureGaze(224, depth=50, hidden=None), 4, 64),
 )
 
 
@@ -101,6 +130,65 @@ def _functions(case: Case, device: str) -> tuple[Callable[[], None], Callable[[]
     return step, forward, sum(p.numel() for p in model.parameters())
 
 
+def game_measured(game: Game, device: str, seconds: float) -> dict[str, object]:
+    """Seconds of a plain step, of the decoder's own, and of the self-adversarial step that holds both."""
+    batch = game.gpu_batch if device == "cuda" else game.cpu_batch
+    steps = _game_steps(game, device, batch)
+    plain, decoder, both = (1 / _rate(step, device, seconds) for step in steps)
+    return {
+        "network": game.name,
+        "device": device,
+        "batch": batch,
+        "plain_seconds": round(plain, 4),
+        "decoder_seconds": round(decoder, 4),
+        "step_seconds": round(both, 4),
+        "backbone_share": round((both - decoder) / plain, 2),
+    }
+
+
+def _game_steps(game: Game, device: str, batch: int) -> tuple[Callable[[], None], ...]:
+    """The plain step, the decoder's, and the whole game's, on one network."""
+    seed_all(0)
+    fabric = make_fabric(several_optimizers=True)
+    model = game.build().to(device).train()
+    optimizers = three_adams(model, 1e-4)
+    faces, gaze = torch.rand(batch, 3, *model.size, device=device), torch.zeros(batch, 2, device=device)
+    z = torch.rand(batch, *model.maps, device=device)
+    drawn = torch.rand_like(model.sa_module(z)).detach()
+    rows, columns = drawn.shape[-2:]
+    eyes = torch.tensor([[0.3, 0.4], [0.7, 0.4]], device=device) * torch.tensor([columns, rows], device=device)
+    attention = eye_attention(eyes.expand(batch, 2, 2), (rows, columns), 0.1 * columns)
+
+    def stepped(backward: Callable[[], None]) -> Callable[[], None]:
+        def step() -> None:
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            backward()
+            for optimizer in optimizers:
+                optimizer.step()
+
+        return step
+
+    def plain() -> None:
+        with fabric.autocast():
+            predicted = model(faces)
+        fabric.backward(gaze_l1(predicted.float(), gaze))
+
+    def decoder() -> None:
+        with fabric.autocast():
+            drawing = model.sa_module(z)
+        fabric.backward(reconstruction_loss(drawing.float(), drawn))
+
+    def both() -> None:
+        with fabric.autocast():
+            predicted, drawing = model(faces, reconstruct=True)
+        loss = gaze_l1(predicted.float(), gaze) + adversarial_loss(drawing.float(), drawn, attention)
+        losses = {"loss": loss, "reconstruction": reconstruction_loss(drawing.float(), drawn)}
+        self_adversarial_backward(fabric, model, losses)
+
+    return stepped(plain), stepped(decoder), stepped(both)
+
+
 def _rate(work: Callable[[], None], device: str, seconds: float) -> float:
     """Repetitions per second, after two that do not count."""
     for _ in range(2):
@@ -120,17 +208,21 @@ def _wait(device: str) -> None:
 
 
 def main() -> None:
-    """Measure, print and write ``results/train.json``."""
+    """Measure, print and write ``results/train.json`` and ``results/purification_step.json``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement (default: 8)")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--only", choices=("networks", "purification"), help="measure these; default both")
+    options = parser.parse_args()
     devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
-    rows = []
-    for device in devices:
-        for case in CASES:
-            rows.append(measured(case, device, seconds))
-            print(rows[-1], flush=True)
-    print(write("train", devices[-1], measurements=rows))
+    parts = (("networks", "train", CASES, measured), ("purification", "purification_step", GAMES, game_measured))
+    for part, file, cases, measure in parts:
+        if options.only in (None, part):
+            rows = []
+            for device in devices:
+                for case in cases:
+                    rows.append(measure(case, device, options.seconds))
+                    print(rows[-1], flush=True)
+            print(write(file, devices[-1], measurements=rows))
 
 
 if __name__ == "__main__":

@@ -206,6 +206,13 @@ def four_systems() -> Figure:
     return fig
 
 
+def one_system(panel: Panel) -> Figure:
+    """One of the four systems on its own."""
+    fig, ax = plt.subplots(figsize=(3.4, 7.4))
+    _draw_panel(ax, panel)
+    return fig
+
+
 def _draw_panel(ax: Axes, panel: Panel) -> None:
     ax.set(xlim=(0, WIDTH), ylim=(BOTTOM, TOP), aspect="equal")
     ax.set_axis_off()
