@@ -240,6 +240,13 @@ class _Lessons(Dataset):
         return rows[torch.randint(len(rows), (IMAGES_OF_A_PERSON,))]
 
 
+def new_context(clip: TwoTowers, settings: ClipGazeSettings) -> PersonalizedContext:
+    """Context for the settings' prompts that has not learned anything yet."""
+    return PersonalizedContext(
+        frozen(clip), factor_phrases(settings.groups), settings.prompts, length=settings.length
+    ).eval()
+
+
 def learn_context(
     clip: TwoTowers,
     faces: ClipFaces,
@@ -260,10 +267,9 @@ def learn_context(
         ValueError: faces without factors, or for PCO without identity.
     """
     seed_all(seed)
-    kind = settings.prompts
-    context = PersonalizedContext(frozen(clip), factor_phrases(settings.groups), kind, length=settings.length)
+    kind, context = settings.prompts, new_context(clip, settings)
     if kind == "written":
-        return context.eval()
+        return context
 
     def losses(model: nn.Module, lesson: dict[str, Any]) -> dict[str, Tensor]:
         features = model(clip.to(lesson["seen"].device), lesson.get("condition"))
