@@ -32,6 +32,7 @@ from kept import Kept, Measured, Rows, all_rows, common_options, print_errors, p
 from report import write
 from torch import nn
 
+from gazecourse.analysis.embedding import umap_embedding
 from gazecourse.analysis.probes import features_of, leakage, named_leakage
 from gazecourse.analysis.rank_agreement import rank_agreement
 from gazecourse.checkpoint import load_checkpoint, save_checkpoint
@@ -58,6 +59,7 @@ from gazecourse.cross_domain import (
     source_set,
     test_faces,
 )
+from gazecourse.faces.dataset import FaceDataset
 from gazecourse.models.clip import CLIP, load_course_clip
 from gazecourse.models.clip_gaze import PersonalizedContext
 from gazecourse.paths import CLIP_MODEL, runs_dir
@@ -113,6 +115,8 @@ ORDERED = (ALONE, FULL, "without separation", "without rank loss", "RankSim's lo
 """Rows whose features are asked how well they are ordered by gaze."""
 PROBED = (ALONE, FULL, "without separation")
 """Rows whose features are probed, before the filter and after it."""
+MAPPED = 300
+"""Faces on the maps."""
 GAZE = ("gaze pitch", "gaze yaw", "head yaw", "identity")
 
 
@@ -328,12 +332,15 @@ def rows_of(start: Start, plan: Plan) -> Rows:
     return rows
 
 
+def resnets_of(start: Start, plan: Plan) -> puregaze.Trained:
+    """The baseline and PureGaze of the same source and seed, as ``puregaze.py`` trains and keeps them."""
+    resnets = puregaze.Plan(plan.seeds, ("ResNet",), (), 0, plan.precision)
+    return puregaze.Trained(puregaze.Start("ResNet", start.source, start.seed), resnets)
+
+
 def rows_of_resnets(start: Start, plan: Plan, trained: Trained) -> Rows:
-    """The baseline and PureGaze, as ``puregaze.py`` trains and keeps them."""
-    resnets = puregaze.Trained(
-        puregaze.Start("ResNet", start.source, start.seed),
-        puregaze.Plan(plan.seeds, ("ResNet",), (), 0, plan.precision),
-    )
+    """What is measured of the baseline and of PureGaze."""
+    resnets = resnets_of(start, plan)
     rows: Rows = {}
     for name, key, model in (("baseline", "plain", resnets.plain), ("PureGaze", "purified", resnets.purified)):
         own = f"{resnets.folder.name}-{key}"
@@ -343,6 +350,27 @@ def rows_of_resnets(start: Start, plan: Plan, trained: Trained) -> Rows:
         if plan.goes("fine-tuning", start):
             rows[f"{name}, fine-tuned"] = resnets.tuned_errors(key, model)
     return rows
+
+
+def maps_of(start: Start, plan: Plan) -> dict:
+    """Maps of the same unseen faces by the features of three networks, and which faces they are.
+
+    Returns:
+        "rows" [N] of ``FaceDataset(source, "test")``, and for each network [N, 2] coordinates without unit.
+    """
+    trained, resnets = Trained(start, plan), resnets_of(start, plan)
+    networks = (
+        ("baseline", resnets.plain, "backbone"),
+        ("PureGaze", resnets.purified, "backbone"),
+        (FULL, partial(trained.with_clip, ClipGazeSettings()), "filter"),
+    )
+    faces = FaceDataset(start.source, "test")
+    rows = range(0, len(faces), max(1, len(faces) // MAPPED))
+    maps: dict = {"source": start.source, "seed": start.seed, "rows": list(rows)}
+    for name, model, layer in networks:
+        points = umap_embedding(features_of(model(), faces.subset(rows), layer, forward=from_band))
+        maps[name] = [[round(float(value), 3) for value in point] for point in points]
+    return maps
 
 
 def compared_with(name: str) -> tuple[str, ...]:
@@ -379,7 +407,8 @@ def main() -> None:
     settings = {**plan.settings(), "seeds": options.seeds}
     settings |= {"ablation_seeds": options.seeds[: options.ablation_seeds]}
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(write(options.into, device, **settings, head_pose=heads, rows=found))
+    maps = {"maps": maps_of(plan.starts()[0], plan)} if "PureGaze" in plan.ways else {}
+    print(write(options.into, device, **settings, head_pose=heads, rows=found, **maps))
 
 
 if __name__ == "__main__":

@@ -158,7 +158,9 @@ def test_puregaze_keeps_its_folders_files_and_rows(modules, small, cache):
 # ---------------------------------------------------------------------- CLIP-Gaze
 
 
-def test_clip_gaze_measures_every_row_once_and_goes_on_where_it_stopped(small, cache, clip_path, capsys, monkeypatch):
+def test_clip_gaze_measures_every_row_once_and_goes_on_where_it_stopped(
+    small, faces, cache, clip_path, capsys, monkeypatch
+):
     ways = ("PureGaze", "probes", "fine-tuning", "prompts", "rank")
     plan, start = small.Plan((0, 1), ways, 1, clip=clip_path), small.Start("studio", 0)
     rows = small.rows_of(start, plan)
@@ -175,6 +177,16 @@ def test_clip_gaze_measures_every_row_once_and_goes_on_where_it_stopped(small, c
     assert rows["CLIP-Gaze"]["home"] != rows["RankSim's loss"]["home"]
     json.dumps(rows)
     assert "clip" not in {n.split(".")[1] for n in names_in(cache / "runs" / "clip-gaze")}, "CLIP is kept nowhere"
+
+    monkeypatch.setattr(small, "FaceDataset", lambda *_: faces)
+    monkeypatch.setattr(small, "umap_embedding", lambda features: features[:, :2].numpy())
+    maps = small.maps_of(start, plan)
+    assert maps.pop("rows") == list(range(36))
+    assert (maps.pop("source"), maps.pop("seed")) == ("studio", 0)
+    assert {name: (len(points), len(points[0])) for name, points in maps.items()} == {
+        "baseline": (36, 2), "PureGaze": (36, 2), "CLIP-Gaze": (36, 2),
+    }  # fmt: skip
+    assert maps["baseline"] != maps["PureGaze"]
 
     capsys.readouterr()
     monkeypatch.setattr(small.Trained, "learned", lambda *_: pytest.fail("something was trained again"))
