@@ -107,8 +107,11 @@ ABLATIONS: Mapping[str, Mapping[str, ClipGazeSettings]] = {
         "any pairs": weighed(pairs="any"),
     },
 }
-"""By way, the settings beside ``ClipGazeSettings()``, one changed at a time; "choices" are those that the paper leaves
-open."""
+"""By way, the settings beside ``ClipGazeSettings()``, one changed at a time.
+
+"choices" are those that the paper leaves open. They are tested on the other source domain too: if any of them is to
+become the default, that is where to look, not at a target.
+"""
 WAYS = ("PureGaze", "probes", "fine-tuning", *ABLATIONS)
 """What is trained and measured besides CLIP-Gaze and its own baseline."""
 ORDERED = (ALONE, FULL, "without separation", "without rank loss", "RankSim's loss")
@@ -321,6 +324,8 @@ def rows_of(start: Start, plan: Plan) -> Rows:
         rows |= rows_of_resnets(start, plan, trained)
     for name, model in models.items():
         rows[name] = trained.errors(keys[name], model, EVERYWHERE)
+        if name in (ALONE, FULL, *ABLATIONS["choices"]) and plan.goes("choices", start):
+            rows[name] |= trained.errors(f"{keys[name]}-other", model, [s for s in SOURCES if s != start.source])
         if name in ORDERED:
             rows[name] |= trained.order(keys[name], model, "filter")
         if name in PROBED and plan.goes("probes", start):
