@@ -38,9 +38,9 @@ LARGEST_FILE = 4_000_000
 """Bytes that a shipped checkpoint may have."""
 
 
-def faces(split: str, images: int | None) -> CaptionedFaces:
-    """The faces of all domains, of each the first ``images``."""
-    sets = [FaceDataset(domain, split) for domain in DOMAINS]
+def faces(split: str, images: int | None, domains: Sequence[str] = tuple(DOMAINS)) -> CaptionedFaces:
+    """The faces of some domains, of each the first ``images``."""
+    sets = [FaceDataset(domain, split) for domain in domains]
     return CaptionedFaces([one.subset(range(min(images or len(one), len(one)))) for one in sets])
 
 
@@ -61,6 +61,7 @@ def mean_balanced_accuracy(clip: CLIP, test: CaptionedFaces) -> dict[str, float]
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", choices=PROFILES, help="of the faces; default GAZECOURSE_PROFILE, or quick")
+    parser.add_argument("--domains", nargs="+", choices=tuple(DOMAINS), default=list(DOMAINS), help="to learn from")
     parser.add_argument("--images", type=int, help="of each domain and split (default: all)")
     parser.add_argument("--epochs", type=int, default=20, help="passes over the faces (default: 20)")
     parser.add_argument("--batch-size", type=int, default=128, help="images and captions at once (default: 128)")
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = _arguments(argv)
     if wanted.profile:
         os.environ["GAZECOURSE_PROFILE"] = wanted.profile
-    training = faces("train", wanted.images).without_held_out()
+    training = faces("train", wanted.images, wanted.domains).without_held_out()
     test = faces("test", wanted.images)
     seed_all(wanted.seed)
     clip = CLIP(tuple(training.images.shape[-2:]))

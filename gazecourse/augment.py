@@ -65,12 +65,16 @@ def mirror(batch: Sample, which: Tensor | None = None) -> Sample:
         landmarks=_mirror_landmarks(batch, which),
         face_center=turned(batch.face_center, 0),
         screen=None,
-        factors={name: _mirror_classes(name, values, which) for name, values in batch.factors.items()},
+        factors={name: mirror_classes(name, values, which) for name, values in batch.factors.items()},
     )
 
 
-def _mirror_classes(name: str, values: Tensor, which: Tensor) -> Tensor:
-    """Classes of a named factor; "light from the left" comes from the right in the mirror."""
+def mirror_classes(name: str, values: Tensor, which: Tensor) -> Tensor:
+    """Classes [B] of a named factor; "light from the left" comes from the right in the mirror.
+
+    Args:
+        name: of the factor; of another name the values stay as they are. which: bool [B], those to mirror.
+    """
     words = list(NAMED[name].words) if name in NAMED else []
     other = [_other_side(word) for word in words]
     if words == other:

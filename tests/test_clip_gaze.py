@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gazecourse.checkpoint import load_checkpoint, save_checkpoint
 from gazecourse.faces.attributes import NAMED
 from gazecourse.faces.captions import PROMPT, UNSEEN, factor_phrases
 from gazecourse.faces.head import identity_names
@@ -105,6 +106,27 @@ def test_clip_stays_in_evaluation_mode_whatever_is_called(model):
     assert model.training
     assert model.backbone.training
     assert not model.eval().backbone.training
+
+
+def test_weights_are_those_of_the_gaze_network_and_fit_one_that_has_another_clip(model, tmp_path):
+    weights = model.state_dict()
+    assert {name.split(".")[0] for name in weights} == {"backbone", "project", "filter", "head"}
+    torch.manual_seed(7)
+    other = ClipGaze(CLIP(32, width=0.125, dim=16, text_width=24, heads=3), 48, width=0.125, stride=16)
+    clip = copy.deepcopy(other.clip.state_dict())
+    save_checkpoint(tmp_path / "weights.safetensors", model)
+    load_checkpoint(tmp_path / "weights.safetensors", other)
+    images = faces(2)
+    torch.testing.assert_close(other.eval()(images), model.eval()(images))
+    assert all(torch.equal(value, clip[name]) for name, value in other.clip.state_dict().items())
+    whole = nn.Sequential(other)
+    whole.load_state_dict(nn.Sequential(model).state_dict())
+
+
+def test_weights_that_lack_a_part_of_the_gaze_network_are_refused(model):
+    weights = {name: value for name, value in model.state_dict().items() if name != "head.bias"}
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "head.bias"\. $'):
+        model.load_state_dict(weights)
 
 
 def test_no_parameter_of_clip_takes_a_gradient(model):

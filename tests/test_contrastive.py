@@ -314,11 +314,14 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, capsys):
     written = {}
     monkeypatch.setattr(script, "write", lambda name, device, **content: written.update(content, name=name))
     out = tmp_path / "clip.safetensors"
-    options = ["--epochs", "1", "--images", "8", "--batch-size", "16", "--out", str(out)]
+    options = ["--epochs", "1", "--images", "8", "--batch-size", "12", "--out", str(out)]
     assert script.main([*options, "--dry"]) == 0
     assert not written
     assert script.main(options) == 0
     assert written["name"] == "clip"
+    assert written["training_images"] <= 32
+    assert script.main([*options, "--domains", "studio", "wild"]) == 0
+    assert written["training_images"] <= 16
     assert written["test_images"] == 32
     assert written["bytes"] == out.stat().st_size
     json.dumps(written)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gazecourse.exercises import Checks, Exercise, Wrong, compare, same_gradient, same_output
+from gazecourse.exercises import Checks, Exercise, Wrong, compare, examine, same_gradient, same_output
 
 HINTS = ("look at the sign", "look at the factor", "it is 2 * x")
 
@@ -332,6 +332,27 @@ def test_same_output_takes_arrays():
 def test_same_output_finds_a_change_in_place():
     with pytest.raises(Wrong, match="changes its argument `x` in place"):
         same_output(lambda x: x.mul_(2), double, torch.ones(2))
+
+
+def test_examine_names_the_slip_that_gives_a_result():
+    slips = [(torch.tensor([3.0, 3.0]), "three times."), (torch.tensor(4.0), "the sum.")]
+    given = {"inputs": (torch.ones(2),), "slips": slips, "name": "output", "setting": "for ones"}
+    examine(lambda x: x + x, double, **given)
+    for candidate, message in (
+        (lambda x: 3 * x, "for ones: three times."),
+        (lambda x: (2 * x).sum(), "for ones: the sum."),
+        (lambda x: 5 * x, "for ones: output[0] is 5; it should be 2. All 2 values differ."),
+        (lambda x: None, "for ones: output is None: is the `return` missing?"),
+        (lambda x: x.mul_(2), "for ones: your code changes its argument `x` in place"),
+    ):
+        with pytest.raises(Wrong) as wrong:
+            examine(candidate, double, **given)
+        assert str(wrong.value).startswith(message.split(" All")[0])
+
+
+def test_a_right_result_is_no_slip_even_where_a_slip_gives_the_same():
+    slips = [(torch.zeros(2), "a slip.")]
+    examine(lambda x: x + x, double, (torch.zeros(2),), slips, name="output", setting="for zeros")
 
 
 def _product(a, b):

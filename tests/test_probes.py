@@ -11,8 +11,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from gazecourse.analysis import probes
-from gazecourse.analysis.probes import FACTORS, Probe, features_of, leakage, probe
+from gazecourse.analysis.probes import FACTORS, Probe, features_of, leakage, named_leakage, probe
 from gazecourse.angles import vector_to_pitchyaw
+from gazecourse.faces.attributes import NAMED
+from gazecourse.faces.captions import UNSEEN, seen
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.sample import Sample
 
@@ -321,6 +323,39 @@ def test_what_does_not_fit_is_named(change, error, message):
     arguments = {"features": noise(IMAGES, 3), "target": noise(IMAGES, seed=1), "person": PERSON} | change
     with pytest.raises(error, match=message):
         probe(arguments.pop("features"), arguments.pop("target"), arguments.pop("person"), **arguments)
+
+
+def test_named_factors_are_probed_for_on_the_faces_that_show_them(data):
+    facts = seen(data.factors)
+    sides = facts["light from"]
+    planted = mixed(torch.nn.functional.one_hot(sides.clamp(min=0), 5).float(), level=0.1)
+    planted[sides == UNSEEN] = 1e3 * noise(int((sides == UNSEEN).sum()), 12, seed=4)  # nobody may look here
+    assert named_leakage(planted, data, ["light from"], **QUICK)["light from"].score > 0.9
+
+
+def test_classes_that_too_few_people_show_do_not_count_and_single_classes_are_left_out(data, monkeypatch):
+    people = data.person.unique()
+    facts = {"hat": (data.person == people[0]).long(), "sex": (data.person % 2).long()}
+    facts["glasses"] = torch.where(data.person == people[3], 2, facts["sex"])
+    monkeypatch.setattr(probes, "seen", lambda factors: facts)
+    asked = []
+    monkeypatch.setattr(probes, "probe", lambda f, labels, *a, **k: asked.append(labels) or Probe(0, 0, 0, "classes"))
+    found = named_leakage(noise(240, 3), data, ["hat", "glasses"], **QUICK)
+    assert found.left_out == {"hat": "fewer than two of its classes are shown by 5 people"}
+    assert len(asked) == 1
+    assert set(asked[0].tolist()) == {0, 1}
+    assert len(asked[0]) == int((data.person != people[3]).sum())
+
+
+def test_named_factors_default_to_all_of_them(data, monkeypatch):
+    monkeypatch.setattr(probes, "probe", lambda *a, **k: Probe(0, 0, 0, "classes"))
+    found = named_leakage(noise(240, 3), data)
+    assert set(found) | set(found.left_out) == set(NAMED)
+    assert len(found) > 5
+    with pytest.raises(ValueError, match=r"factors must be one of .*; got 'mood'"):
+        named_leakage(noise(240, 3), data, ["mood"])
+    with pytest.raises(TypeError, match="factors must be a list of names; got str 'hat'"):
+        named_leakage(noise(240, 3), data, "hat")
 
 
 def test_factors_that_are_not_known_and_features_of_other_faces_are_refused(data):

@@ -482,7 +482,7 @@ def test_rank_loss_of_half_precision_features_is_finite():
 
 
 def rank_similarity_by_scipy(features, gaze):
-    """Ranks by SciPy, 1 for the most similar; equal ones share the mean."""
+    """Ranks by SciPy, as shares of their number; equal ones share the mean."""
     unit = (features / features.norm(dim=1, keepdim=True)).detach().numpy()
     vectors = pitchyaw_to_vector(gaze).numpy()
     total = []
@@ -490,7 +490,7 @@ def rank_similarity_by_scipy(features, gaze):
         others = [j for j in range(len(unit)) if j != i]
         of_features = rankdata([-unit[i] @ unit[j] for j in others])
         of_gaze = rankdata([round(float(-vectors[i] @ vectors[j]), 12) for j in others])
-        total.append(np.mean((of_features - of_gaze) ** 2))
+        total.append(np.mean((of_features - of_gaze) ** 2) / len(others) ** 2)
     return np.mean(total)
 
 
@@ -506,20 +506,27 @@ def test_rank_similarity_loss_is_the_squared_difference_of_ranks():
 def test_blackbox_gradient_is_the_change_of_ranks_along_the_gradient_at_the_ranks():
     scores = torch.tensor([[0.9, 0.5, 0.1]], dtype=torch.float64, requires_grad=True)
     ranks = torch.tensor([[3.0, 2.0, 1.0]], dtype=torch.float64)
-    loss = module._RankMismatch.apply(scores, ranks, 1.0)
-    assert loss.tolist() == [pytest.approx((4 + 0 + 4) / 3)]
-    # g = 2/3 (rank − target) = (−4/3, 0, 4/3); scores + g = (−0.43, 0.5, 1.43) have ranks 3, 2, 1
-    torch.testing.assert_close(gradient(loss.sum(), scores), torch.tensor([[2.0, 0.0, -2.0]], dtype=torch.float64))
-    gentle = module._RankMismatch.apply(scores, ranks, 0.1)
-    assert not gradient(gentle.sum(), scores).any(), "a tenth of g changes no rank"
+    loss = module._RankMismatch.apply(scores, ranks, 3.0)
+    assert loss.tolist() == [pytest.approx((4 + 0 + 4) / 9 / 3)]
+    # g = 2/3 (rank − target) / 3 = (−4/9, 0, 4/9); scores + 3 g = (−0.43, 0.5, 1.43) have ranks 3, 2, 1
+    change = torch.tensor([[2.0, 0.0, -2.0]], dtype=torch.float64) / 3
+    torch.testing.assert_close(gradient(loss.sum(), scores), change / 3)
+    gentle = module._RankMismatch.apply(scores, ranks, 0.3)
+    assert not gradient(gentle.sum(), scores).any(), "a tenth of that changes no rank"
 
 
 def test_a_step_down_the_rank_similarity_loss_improves_the_order():
     features, gaze = normal(30, 8).requires_grad_(), 0.4 * normal(30, 2, seed=1)
     before = rank_similarity_loss(features, gaze)
     for _ in range(60):
-        features = (features - 0.3 * gradient(rank_similarity_loss(features, gaze), features)).detach().requires_grad_()
+        features = (features - 60 * gradient(rank_similarity_loss(features, gaze), features)).detach().requires_grad_()
     assert rank_similarity_loss(features, gaze) < 0.5 * before
+
+
+def test_rank_similarity_loss_of_features_without_gaze_is_a_sixth_for_any_batch():
+    for count in (40, 160):
+        loss = rank_similarity_loss(normal(count, 8), 0.4 * normal(count, 2, seed=1))
+        assert loss.item() == pytest.approx(1 / 6, abs=0.02)
 
 
 # ---------------------------------------------------------------------- the total
@@ -551,11 +558,23 @@ def test_total_is_the_weighted_sum_of_its_terms():
         ({"similarity": "squared"}, "separation", lambda a: separation_loss(*a[3:], similarity="squared")),
         ({"pairs": "any"}, "rank", lambda a: rank_loss(a[3], a[1], pairs="any")),
         ({"average": "violated"}, "rank", lambda a: rank_loss(a[3], a[1], average="violated")),
+        ({"ranking": "ranksim"}, "rank", lambda a: rank_similarity_loss(a[3], a[1])),
     ],
 )
 def test_every_option_of_the_weights_reaches_its_loss(changes, term, expected):
     arguments = total_arguments()
     torch.testing.assert_close(clip_gaze_loss(*arguments, ClipGazeWeights(**changes))[term], expected(arguments))
+
+
+def test_strength_reaches_the_gradient_of_ranksims_loss():
+    arguments = total_arguments()
+    for strength in (2.0, 40.0):
+        z = arguments[3].detach().requires_grad_()
+        arguments[3] = z
+        terms = clip_gaze_loss(*arguments, ClipGazeWeights(ranking="ranksim", strength=strength))
+        expected = gradient(rank_similarity_loss(z, arguments[1], strength), z)
+        torch.testing.assert_close(gradient(terms["rank"], z), expected)
+        assert expected.any()
 
 
 def test_total_leaves_texts_and_clip_without_gradient_and_terms_of_weight_0_out():
@@ -606,6 +625,12 @@ G = torch.zeros(3, 2)
         (lambda: rank_similarity_loss(F, G, 0), ValueError, "strength must be a finite number above 0"),
         (lambda: ClipGazeWeights(rank=-1.0), ValueError, "rank must be a finite number, 0 or more; got -1.0"),
         (lambda: ClipGazeWeights(separation=math.inf), ValueError, "separation must be a finite.*; got inf"),
+        (lambda: ClipGazeWeights(temperature=0), ValueError, "temperature must be a finite number above 0; got 0"),
+        (lambda: ClipGazeWeights(margin=-0.1), ValueError, "margin must be a finite number, 0 or more; got -0.1"),
+        (lambda: ClipGazeWeights(strength="2"), TypeError, "strength must be a number above 0; got str '2'"),
+        (lambda: ClipGazeWeights(samples=0), ValueError, "samples must be 1 or more; got 0"),
+        (lambda: ClipGazeWeights(ranking="none"), ValueError, "ranking must be one of 'hinge', 'ranksim'"),
+        (lambda: ClipGazeWeights(weighting="soft"), ValueError, "weighting must be one of 'softmax', 'uniform'"),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):

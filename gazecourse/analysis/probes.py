@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from gazecourse.comparison import from_face
 from gazecourse.faces import attributes
 from gazecourse.faces.attributes import main_light
+from gazecourse.faces.captions import UNSEEN, seen
 from gazecourse.sample import Sample
 from gazecourse.training import predict
 from gazecourse.validation import Array, check_array, check_choice, check_whole, describe
@@ -249,6 +250,48 @@ def leakage(
     return Leakage(probes, left_out)
 
 
+def named_leakage(
+    features: Array, data: FaceDataset, factors: Sequence[str] | None = None, *, folds: int = 5, **settings: Any
+) -> Leakage:
+    """What features know of each factor that has words: a probe of the faces that show it for each.
+
+    Faces that do not show a factor (``captions.seen``), and those of a class that fewer than ``folds`` people show, do
+    not count for it.
+
+    Args:
+        features, data, folds, settings: as in ``leakage``.
+        factors: names in ``attributes.NAMED``; default all of them.
+    Returns:
+        As ``leakage``; a factor of which fewer than two classes are left is in ``left_out``.
+    Raises:
+        TypeError, ValueError: as ``leakage``.
+    """
+    if isinstance(factors, str):
+        raise TypeError(f"factors must be a list of names; got {describe(factors)}.")
+    names = list(attributes.NAMED) if factors is None else list(factors)
+    for name in names:
+        check_choice("factors", name, tuple(attributes.NAMED))
+    check_array("features", features, (len(data.person), "D"))
+    check_whole("folds", folds, 2)
+    facts, person, rows = seen(data.factors), _array(data.person), _array(features)
+    probes: dict[str, Probe] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        labels = _array(facts[name])
+        common = [label for label in np.unique(labels[labels != UNSEEN]) if _shown_by(labels, label, person) >= folds]
+        if len(common) < 2:
+            left_out[name] = f"fewer than two of its classes are shown by {folds} people"
+        else:
+            kept = np.isin(labels, common)
+            probes[name] = probe(rows[kept], labels[kept], person[kept], folds=folds, **settings)
+    return Leakage(probes, left_out)
+
+
+def _shown_by(labels: np.ndarray, label: int, person: np.ndarray) -> int:
+    """How many people show a class."""
+    return len(np.unique(person[labels == label]))
+
+
 # --- arguments ----------------------------------------------------------------------------------
 
 
@@ -279,7 +322,7 @@ def _why_not(values: np.ndarray, person: np.ndarray, split: str, folds: int) -> 
     if people < folds:
         return f"there are only {people} of the {folds} people it takes"
     for label in np.unique(values) if values.ndim == 1 else ():
-        showing = len(np.unique(person[values == label]))
+        showing = _shown_by(values, label, person)
         if showing < folds:
             return f"class {label} is shown by only {showing} of the {folds} people it takes"
     return None

@@ -53,7 +53,7 @@ four plausible wrong answers to each exercise, ``WRONG = {"name": [function, ...
 ``tests/test_exercises.py`` proves that every check accepts the latter and rejects the former.
 '''
 
-from gazecourse.exercises.compare import Wrong, compare, same_gradient, same_output
+from gazecourse.exercises.compare import Slips, Wrong, compare, examine, same_gradient, same_output
 from gazecourse.exercises.registry import Checks, Exercise, Verdict
 
-__all__ = ["Checks", "Exercise", "Verdict", "Wrong", "compare", "same_gradient", "same_output"]
+__all__ = ["Checks", "Exercise", "Slips", "Verdict", "Wrong", "compare", "examine", "same_gradient", "same_output"]

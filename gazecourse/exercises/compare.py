@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
 
@@ -53,6 +53,39 @@ def same_output(
     if isinstance(want, (Tensor, np.ndarray)):
         _check_kind(name, got, want)
     compare(name, got, want, tolerance)
+
+
+Slips = Sequence[tuple[Tensor, str]]
+"""Results of usual slips, each with what to say of it."""
+
+
+def examine(
+    candidate: Callable, reference: Callable, inputs: Sequence[Any], slips: Slips, *, name: str, setting: str
+) -> None:
+    """``same_output``, with words for a result that a usual slip gives.
+
+    Args:
+        inputs: arguments of both functions.
+        slips: the first whose result is the candidate's is named.
+        name: what is compared ("the loss"). setting: on which inputs ("with three faces"); it begins the message.
+    Raises:
+        Wrong: as ``same_output``.
+    """
+    got = candidate(*[_copy(value) for value in inputs])
+    if isinstance(got, Tensor) and not _alike(got, reference(*[_copy(value) for value in inputs])):
+        for result, words in slips:
+            if _alike(got, result):
+                raise Wrong(f"{setting}: {words}")
+    try:
+        same_output(candidate, reference, *inputs, name=name)
+    except Wrong as wrong:
+        raise Wrong(f"{setting}: {wrong}") from None
+
+
+def _alike(got: Tensor, want: Tensor) -> bool:
+    return got.shape == want.shape and torch.allclose(
+        got.detach().double(), want.detach().double(), rtol=1e-4, atol=1e-5, equal_nan=True
+    )
 
 
 def same_gradient(

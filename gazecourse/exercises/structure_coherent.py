@@ -8,32 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gazecourse.exercises import Checks, Wrong, same_gradient, same_output
+from gazecourse.exercises import Checks, Slips, examine, same_gradient
 from gazecourse.losses import l1, l2, soft_wing
 
 check = Checks()
-
-Slips = list[tuple[Tensor, str]]
-
-
-def _examine(candidate: Callable, reference: Callable, inputs: tuple, slips: Slips, name: str, setting: str) -> None:
-    """One answer: the slip that explains it, or the first difference."""
-    got = candidate(*[value.clone() if isinstance(value, Tensor) else value for value in inputs])
-    if isinstance(got, Tensor) and not _same(got, reference(*inputs)):
-        for value, words in slips:
-            if _same(got, value):
-                raise Wrong(f"{setting}: {words}")
-    try:
-        same_output(candidate, reference, *inputs, name=name)
-    except Wrong as wrong:
-        raise Wrong(f"{setting}: {wrong}") from None
-
-
-def _same(got: Tensor, want: Tensor) -> bool:
-    return got.shape == want.shape and torch.allclose(
-        got.detach().double(), want.double(), rtol=1e-4, atol=1e-5, equal_nan=True
-    )
-
 
 # --- adjacency ----------------------------------------------------------------------------------
 
@@ -65,7 +43,7 @@ def adjacency(candidate):
     for points, k in ((8, 3), (12, 2), (9, 1)):
         landmarks = _moving_landmarks(points)
         slips = _slips_of_adjacency(landmarks, k)
-        _examine(candidate, _adjacency, (landmarks, k), slips, "the adjacency", f"{points} points, k = {k}")
+        examine(candidate, _adjacency, (landmarks, k), slips, name="the adjacency", setting=f"{points} points, k = {k}")
 
 
 def _moving_landmarks(points: int) -> Tensor:
@@ -144,7 +122,7 @@ def laplacian(candidate):
         ("for a graph with three points", torch.tensor([[1, 1, 1], [0, 1, 1], [1, 0, 1]]).bool()),
         ("for nine points", _adjacency(_moving_landmarks(9), 3)),
     ):
-        _examine(candidate, _laplacian, (graph,), _slips_of_laplacian(graph), "L", setting)
+        examine(candidate, _laplacian, (graph,), _slips_of_laplacian(graph), name="L", setting=setting)
 
 
 def _slips_of_laplacian(adjacency: Tensor) -> Slips:
@@ -208,7 +186,8 @@ def graph_layer(candidate):
             torch.randn(outputs),
         )
         setting = f"{faces} face{'s'[: faces > 1]}, {points} nodes of {inputs} features"
-        _examine(candidate, _graph_layer, given, _slips_of_graph_layer(*given), "the output", setting)
+        slips = _slips_of_graph_layer(*given)
+        examine(candidate, _graph_layer, given, slips, name="the output", setting=setting)
         same_gradient(candidate, _graph_layer, *given)
 
 
@@ -264,7 +243,7 @@ def relative_location_loss(candidate):
         given = (pred, target, matrix, penalty)
         setting = f"{faces} faces of {points} points, penalty {penalty.__name__}"
         slips = _slips_of_relative_location(*given)
-        _examine(candidate, _relative_location_loss, given, slips, "the loss", setting)
+        examine(candidate, _relative_location_loss, given, slips, name="the loss", setting=setting)
         same_gradient(candidate, _relative_location_loss, *given)
 
 

@@ -27,6 +27,8 @@ WEIGHTINGS = ("softmax", "uniform")
 SIMILARITIES = ("absolute", "squared", "positive")
 PAIRS = ("anchored", "any")
 AVERAGES = ("ordered", "violated")
+RANKINGS = ("hinge", "ranksim")
+"""What is asked of the order: ``rank_loss`` or ``rank_similarity_loss``."""
 
 
 def unit_features(features: Tensor) -> Tensor:
@@ -370,7 +372,7 @@ def _count_before(flags: Tensor) -> Tensor:
 
 
 class _RankMismatch(torch.autograd.Function):
-    """Mean squared difference between the ranks of scores and given ranks, row by row.
+    """Mean squared difference between the ranks of scores and given ranks, row by row, as shares of the row's length.
 
     Ranks are piecewise constant. Blackbox differentiation (Vlastelica et al. 2020) replaces their gradient: with the
     gradient g of the loss at the ranks, the scores' gradient is −(rank(a) − rank(a + λ g)) / λ.
@@ -381,14 +383,15 @@ class _RankMismatch(torch.autograd.Function):
         own = _descending_ranks(scores)
         ctx.save_for_backward(scores, own, ranks)
         ctx.strength = strength
-        return (own - ranks).square().mean(1)
+        return ((own - ranks) / scores.shape[1]).square().mean(1)
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> tuple[Tensor, None, None]:
         scores, own, ranks = ctx.saved_tensors
-        toward = 2 * (own - ranks) / scores.shape[1]
+        count = scores.shape[1]
+        toward = 2 * (own - ranks) / count**2
         moved = _descending_ranks(scores + ctx.strength * toward)
-        return upstream.unsqueeze(1) * (moved - own) / ctx.strength, None, None
+        return upstream.unsqueeze(1) * (moved - own) / (count * ctx.strength), None, None
 
 
 def _descending_ranks(values: Tensor) -> Tensor:
@@ -411,16 +414,18 @@ def _tied_ranks(values: Tensor) -> Tensor:
 def rank_similarity_loss(features: Tensor, gaze: Tensor, strength: float = 2.0) -> Tensor:
     """RankSim's loss, for comparison: the neighbors of a face have the same ranks in features as in gaze.
 
-        L = mean over faces i of |rank(s_f(i, ·)) − rank(s_g(i, ·))|² / (B − 1)            (Gong et al. 2022)
+        L = mean over faces i of |rank(s_f(i, ·)) − rank(s_g(i, ·))|² / (B − 1)³           (Gong et al. 2022)
 
-    Where ``rank_loss`` looks at similarities that are out of order, this one looks at ranks alone.
+    As in the published code, ranks are shares of the others' number B − 1, so that neither the loss nor the reach of
+    ``strength`` grows with the batch. Where ``rank_loss`` looks at similarities that are out of order, this one looks
+    at ranks alone.
 
     Args:
         features: z [B, D]. gaze: [B, 2] (pitch, yaw), radians.
         strength: λ of the blackbox gradient: how far scores are moved to see how their ranks change.
     Returns:
-        Scalar, 0 or more, in squared ranks. Faces of equal closeness share a rank. Exactly 0, with zero gradient, where
-        nothing can be ordered.
+        Scalar from 0 to 1, about 1/6 for features that know nothing of gaze. Faces of equal closeness share a rank.
+        Exactly 0, with zero gradient, where nothing can be ordered.
     Raises:
         TypeError, ValueError: as ``rank_loss``.
     """
@@ -438,6 +443,15 @@ def rank_similarity_loss(features: Tensor, gaze: Tensor, strength: float = 2.0) 
 # ---------------------------------------------------------------------- the total
 
 
+_OPTIONS = {
+    "weighting": WEIGHTINGS,
+    "similarity": SIMILARITIES,
+    "ranking": RANKINGS,
+    "pairs": PAIRS,
+    "average": AVERAGES,
+}
+
+
 @dataclass(frozen=True)
 class ClipGazeWeights:
     """Weights of L = L_gaze + λ₁ L_sep + λ₂ L_d + λ₃ L_rank, and the options of its terms.
@@ -446,7 +460,11 @@ class ClipGazeWeights:
 
     Attributes:
         separation, distillation, rank: λ₁, λ₂, λ₃, 0 or more.
-        temperature, weighting, similarity: of ``separation_loss``. margin, samples, pairs, average: of ``rank_loss``.
+        temperature, weighting, similarity: of ``separation_loss``.
+        ranking: "hinge" for ``rank_loss``, "ranksim" for ``rank_similarity_loss``.
+        margin, samples, pairs, average: of ``rank_loss``. strength: of ``rank_similarity_loss``.
+    Raises:
+        TypeError, ValueError: naming the setting, what was expected and what came.
     """
 
     separation: float = 1.0
@@ -455,14 +473,22 @@ class ClipGazeWeights:
     temperature: float = 0.07
     weighting: str = "softmax"
     similarity: str = "absolute"
+    ranking: str = "hinge"
     margin: float = 0.0
     samples: int | None = None
     pairs: str = "anchored"
     average: str = "ordered"
+    strength: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("separation", "distillation", "rank"):
+        for name in ("separation", "distillation", "rank", "margin"):
             check_not_negative(name, getattr(self, name))
+        for name in ("temperature", "strength"):
+            check_positive(name, getattr(self, name))
+        for name, choices in _OPTIONS.items():
+            check_choice(name, getattr(self, name), choices)
+        if self.samples is not None:
+            check_whole("samples", self.samples, 1)
 
 
 def clip_gaze_loss(
@@ -493,10 +519,16 @@ def clip_gaze_loss(
         "gaze": gaze_angular(predicted, gaze),
         "separation": separation_loss(filtered, clip_features, text_features.detach(), w.temperature, **options),
         "distillation": distillation_loss(features, clip_features),
-        "rank": rank_loss(filtered, gaze, w.margin, samples=w.samples, pairs=w.pairs, average=w.average),
+        "rank": _ranking_loss(filtered, gaze, w),
     }
     total = terms["gaze"] + sum(getattr(w, name) * terms[name] for name in ("separation", "distillation", "rank"))
     return {"loss": total, **terms}
+
+
+def _ranking_loss(filtered: Tensor, gaze: Tensor, w: ClipGazeWeights) -> Tensor:
+    if w.ranking == "ranksim":
+        return rank_similarity_loss(filtered, gaze, w.strength)
+    return rank_loss(filtered, gaze, w.margin, samples=w.samples, pairs=w.pairs, average=w.average)
 
 
 # ---------------------------------------------------------------------- checks

@@ -8,6 +8,7 @@ Nothing was released. That E ends in a linear layer to CLIP's width, and the siz
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +35,18 @@ def frozen(clip: TwoTowers) -> TwoTowers:
     return clip.requires_grad_(False).eval()
 
 
+@torch.no_grad()
+def clip_features(clip: TwoTowers, image: Tensor) -> Tensor:
+    """f_v = E_v(x), unit [B, D], without gradient, of whole faces [B, 3, H, W] in [0, 1], resized to CLIP's size."""
+    if tuple(image.shape[-2:]) != clip.size:
+        image = interpolate(image, clip.size, mode="bilinear", antialias=True).clamp(0, 1)
+    return clip.encode_image(image)
+
+
 class ClipGaze(nn.Module):
     """A gaze network whose features are drawn into CLIP's space and filtered there.
+
+    CLIP is no part of its ``state_dict``: nothing of it is learned here, and gaze is estimated without it.
 
     Args:
         clip: a trained CLIP. It is frozen here: it takes no gradient and stays in evaluation mode, whatever ``train``
@@ -68,6 +79,8 @@ class ClipGaze(nn.Module):
         units = clip.dim if hidden is None else check_whole("hidden", hidden, 1)
         self.filter = nn.Sequential(nn.Linear(clip.dim, units), nn.ReLU(), nn.Linear(units, clip.dim))
         self.head = nn.Linear(clip.dim, 2)
+        self.register_state_dict_post_hook(_without_clip)
+        self.register_load_state_dict_post_hook(_expect_no_clip)
 
     def train(self, mode: bool = True) -> ClipGaze:
         """As of any module, but for CLIP, whose BatchNorm must not learn."""
@@ -89,12 +102,19 @@ class ClipGaze(nn.Module):
         gaze = self.head(z)
         return (gaze, f, z) if features else gaze
 
-    @torch.no_grad()
     def clip_features(self, image: Tensor) -> Tensor:
-        """f_v = E_v(x), unit [B, D], without gradient. Whole faces of any size are resized to CLIP's."""
-        if tuple(image.shape[-2:]) != self.clip.size:
-            image = interpolate(image, self.clip.size, mode="bilinear", antialias=True)
-        return self.clip.encode_image(image)
+        """f_v, unit [B, D], without gradient; see ``clip_features``."""
+        return clip_features(self.clip, image)
+
+
+def _without_clip(module: nn.Module, state: dict[str, Tensor], prefix: str, _: object) -> None:
+    for name in [name for name in state if name.startswith(f"{prefix}clip.")]:
+        del state[name]
+
+
+def _expect_no_clip(module: nn.Module, incompatible: Any) -> None:
+    of_clip = tuple(f"clip.{name}" for name in module.clip.state_dict())
+    incompatible.missing_keys[:] = [name for name in incompatible.missing_keys if not name.endswith(of_clip)]
 
 
 class PersonalizedContext(nn.Module):
