@@ -262,11 +262,12 @@ class GraphHead(nn.Module):
         maps: shape (C, h, w) of the features.
         graph: adjacency, bool [N, N].
         dynamic: edge weights are read from every face, and shared by all layers; else each layer learns its own.
+        width: features of a node inside the graph layers.
     """
 
-    def __init__(self, maps: tuple[int, int, int], graph: Tensor, dynamic: bool) -> None:
+    def __init__(self, maps: tuple[int, int, int], graph: Tensor, dynamic: bool, width: int = WIDTH) -> None:
         super().__init__()
-        channels, height, width = maps
+        channels, rows, columns = maps
         self.points = len(graph)
         middle, nodes = max(1, channels // 2), NODE_MAPS * self.points
         self.embedding = nn.Sequential(
@@ -279,9 +280,9 @@ class GraphHead(nn.Module):
         )
         self.edges = DynamicEdges(graph, channels, nodes) if dynamic else None
         own = None if dynamic else graph
-        self.input = GraphLayer(NODE_MAPS * height * width, WIDTH, own)
-        self.blocks = nn.ModuleList(GraphBlock(WIDTH, own) for _ in range(BLOCKS))
-        self.output = GraphLayer(WIDTH, 2, own, activate=False)
+        self.input = GraphLayer(NODE_MAPS * rows * columns, width, own)
+        self.blocks = nn.ModuleList(GraphBlock(width, own) for _ in range(BLOCKS))
+        self.output = GraphLayer(width, 2, own, activate=False)
         nn.init.normal_(self.output.convolution.weight, std=0.01)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -339,6 +340,7 @@ class StructureCoherentNet(nn.Module):
         backbone: "resnet34", or "small" for a CPU.
         head: "static", "dynamic" or "fc".
         size: height and width of the face in pixels.
+        graph_width: features of a node inside the graph layers; 128 in the paper, fewer for a CPU.
         mean_shape: [N, 2] pixels, the mean face of the training set; the head predicts the offset from it. Default:
             zeros.
     Raises:
@@ -353,6 +355,7 @@ class StructureCoherentNet(nn.Module):
         head: str = "static",
         size: int | tuple[int, int] = 256,
         *,
+        graph_width: int = WIDTH,
         mean_shape: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -367,7 +370,8 @@ class StructureCoherentNet(nn.Module):
             self.head = FullyConnectedHead(self.maps, self.points)
         else:
             graph = _check_adjacency("graph", graph, self.points)
-            self.head = GraphHead(self.maps, graph, dynamic=head == "dynamic")
+            width = check_whole("graph_width", graph_width, 1)
+            self.head = GraphHead(self.maps, graph, head == "dynamic", width)
         # Wing and soft wing pull the less the further off a landmark is: at 100 pixels soft wing's slope is 0.2, at 5
         # it is 3.6. From the corner of the image a network would creep for its first epochs. The last layer is small,
         # so that it begins at the mean face, with residuals where the losses pull hardest.
