@@ -34,12 +34,12 @@ from report import by_seed, write
 from torch import nn
 
 from gazecourse.alignment import (
-    PAPER,
     PENALTIES,
     PIXELS,
     SOURCES,
     AlignmentFaces,
     alignment,
+    augmentation,
     covered_faces,
     landmarks_of,
     recipe,
@@ -103,12 +103,11 @@ def product(
 WINGS = ("wing", "soft wing")
 PARTS = {
     "main": [
-        *product(WINGS, (0.0, LEVELS[-1]), ("static",), (False,)),
-        Cell("soft wing", LEVELS[-1], "fc", False),
+        *product(WINGS, (0.0, LEVELS[-1]), ("fc",), (False,)),
         Cell("soft wing", LEVELS[-1], "static", True),
         Cell("soft wing", LEVELS[-1], "dynamic", True),
     ],
-    "losses": product(PENALTIES, LEVELS, ("static",), (False,)),
+    "losses": product(PENALTIES, LEVELS, ("fc",), (False,)),
     "heads": product(("soft wing",), LEVELS, HEADS, (False, True)),
     "all": product(PENALTIES, LEVELS, HEADS, (False, True)),
 }
@@ -144,7 +143,7 @@ class Plan:
             "recipe": asdict(self.recipe),
             "faces": self.faces,
             "sources": {domain: face_set(domain, "train").parameters for domain in SOURCES},
-            "augmentation": asdict(PAPER),
+            "augmentation": asdict(augmentation()),
             "precision": self.precision,
         }
 

@@ -16,11 +16,12 @@ from gazecourse.alignment import (
     PAPER,
     PENALTIES,
     PIXELS,
+    UNCHANGED,
     AlignmentFaces,
-    Augmentation,
     Score,
     alignment,
     alignment_losses,
+    augmentation,
     augmented,
     covered_faces,
     in_image_pixels,
@@ -46,7 +47,6 @@ from gazecourse.sample import Sample
 from gazecourse.training import make_fabric
 
 RENDERED, SIDE = 48, 32
-STILL = Augmentation(rotation=0.0, translation=0.0, scale=(1.0, 1.0), mirror=0.0, occluded=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +136,13 @@ def test_networks_are_trained_and_tested_on_different_people(monkeypatch, render
     assert asked == [("studio", "train"), ("wild", "train"), ("studio", "test"), ("wild", "test")]
 
 
-@pytest.mark.parametrize(("profile", "side", "backbone"), [("quick", 80, "small"), ("full", 224, "resnet34")])
-def test_profiles_change_sizes(monkeypatch, profile, side, backbone):
+@pytest.mark.parametrize(
+    ("profile", "side", "backbone", "turn"), [("quick", 64, "small", 10.0), ("full", 224, "resnet34", 40.0)]
+)
+def test_profiles_change_sizes(monkeypatch, profile, side, backbone, turn):
     monkeypatch.setenv("GAZECOURSE_PROFILE", profile)
     assert (scale().side, scale().backbone) == (side, backbone)
+    assert augmentation().rotation == turn
     assert recipe().epochs > 0
 
 
@@ -148,14 +151,14 @@ def test_profiles_change_sizes(monkeypatch, profile, side, backbone):
 
 def test_without_any_change_a_batch_stays_as_it_is(faces):
     batch = faces.__getitems__(range(8))
-    same = augmented(batch, STILL)
+    same = augmented(batch, UNCHANGED)
     assert torch.equal(same.image, batch.image)
     torch.testing.assert_close(same.landmarks, batch.landmarks)
 
 
 def test_mirrored_faces_have_their_landmarks_renumbered(faces):
     batch = faces.__getitems__(range(8))
-    turned = augmented(batch, replace(STILL, mirror=1.0))
+    turned = augmented(batch, replace(UNCHANGED, mirror=1.0))
     torch.testing.assert_close(turned.landmarks, mirror(batch).landmarks)
     assert torch.equal(turned.image, mirror(batch).image)
 
@@ -178,7 +181,7 @@ def test_half_of_the_faces_get_a_rectangle_of_a_fifth_of_the_image():
     torch.manual_seed(0)
     side = 60
     batch = Sample(torch.full((400, 3, side, side), 77, dtype=torch.uint8), landmarks=torch.zeros(400, 68, 2))
-    changed = (augmented(batch, replace(STILL, occluded=0.5)).image != 77).any(1).flatten(1).double().mean(1)
+    changed = (augmented(batch, replace(UNCHANGED, occluded=0.5)).image != 77).any(1).flatten(1).double().mean(1)
     assert 0.42 < (changed > 0).double().mean() < 0.58
     assert changed[changed > 0].min() > 0.18
     assert changed[changed > 0].max() < 0.22
@@ -235,11 +238,11 @@ def test_losses_are_computed_in_pixels_of_256(faces):
     batch = faces.__getitems__(range(6))
     target = batch.landmarks * (PIXELS / SIDE)
     model = Fixed(target.mean(0))
-    terms = alignment_losses(soft_wing, SIDE, augmentation=None)(model, batch)
+    terms = alignment_losses(soft_wing, SIDE, UNCHANGED)(model, batch)
     assert set(terms) == {"loss", "landmarks"}
     torch.testing.assert_close(terms["loss"], landmark_loss(model(batch.image), target))
     matrix = laplacian(landmark_graph(target))
-    both = alignment_losses(wing, SIDE, matrix, augmentation=None)(model, batch)
+    both = alignment_losses(wing, SIDE, UNCHANGED, matrix)(model, batch)
     relative = relative_location_loss(model(batch.image), target, matrix, wing)
     torch.testing.assert_close(both["relative location"], relative)
     torch.testing.assert_close(both["loss"], landmark_loss(model(batch.image), target, wing) + relative)
@@ -256,7 +259,7 @@ def test_training_sees_augmented_faces_and_tests_see_them_as_they_are(faces):
     model = Fixed(torch.zeros(68, 2))
     model.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     torch.manual_seed(0)
-    alignment_losses(l1, SIDE)(model, faces.__getitems__(range(6)))
+    alignment_losses(l1, SIDE, PAPER)(model, faces.__getitems__(range(6)))
     in_image_pixels(model, faces.__getitems__(range(6)))
     assert not torch.allclose(seen[0], faces.images[:6] / 255)
     torch.testing.assert_close(seen[1], faces.images[:6] / 255)
@@ -291,7 +294,7 @@ def test_the_graph_is_that_of_the_labels_and_k_its_neighbors(faces):
 
 
 def test_a_network_learns_the_faces_that_it_sees(faces):
-    method = alignment(faces.labels, SIDE, "fc", augmentation=None)
+    method = alignment(faces.labels, SIDE, "fc", settings=UNCHANGED)
     untrained = nme(faces.landmarks.mean(0).expand(24, 68, 2).contiguous(), faces.landmarks, 68).mean()
     model, _ = fit(method, faces, Recipe(epochs=40, batch_size=8, rate=3e-3), fabric=cpu())
     learned = score(landmarks_of(model, faces), faces.landmarks).nme
@@ -300,7 +303,7 @@ def test_a_network_learns_the_faces_that_it_sees(faces):
 
 def test_on_faces_without_augmentation_a_long_training_learns_the_noise_of_its_labels(faces):
     noisy = faces.subset(torch.arange(8)).with_noise(0.2, seed=0)
-    method = alignment(noisy.labels, SIDE, "fc", relative_location=False, augmentation=None)
+    method = alignment(noisy.labels, SIDE, "fc", relative_location=False, settings=UNCHANGED)
     model, _ = fit(method, noisy, Recipe(epochs=60, batch_size=8, rate=3e-3), fabric=cpu())
     share = noise_learned(landmarks_of(model, noisy), noisy.landmarks, noisy.labels)
     assert 0.3 < share < 1.2
@@ -377,13 +380,13 @@ def test_scores_compare_with_the_truth_subset_by_subset(faces):
 def test_labels_of_another_scheme_than_the_networks_are_named(faces):
     batch = faces.__getitems__(range(3))
     with pytest.raises(ValueError, match=r"pred must have shape \[3, 68, 2\]; got .*\[3, 98, 2\]"):
-        alignment_losses(l1, SIDE, augmentation=None)(Fixed(torch.zeros(98, 2)), batch)
+        alignment_losses(l1, SIDE, UNCHANGED)(Fixed(torch.zeros(98, 2)), batch)
     with pytest.raises(ValueError, match=r"pred must have shape \[24, 68, 2\]; got .*\[24, 29, 2\]"):
         scores(torch.zeros(24, 29, 2), faces)
     with pytest.raises(ValueError, match="scheme must be one of 29, 68, 98; got 5"):
         score(torch.zeros(3, 5, 2), torch.zeros(3, 5, 2))
     with pytest.raises(ValueError, match=r"landmarks must be \[B, N, 2\], N one of 6, 29, 68, 98"):
-        augmented(Sample(batch.image, landmarks=torch.zeros(3, 21, 2)))
+        augmented(Sample(batch.image, landmarks=torch.zeros(3, 21, 2)), PAPER)
 
 
 def test_fewer_points_than_neighbors_and_constant_coordinates_have_no_graph(faces):
@@ -402,10 +405,10 @@ def test_labels_as_shares_of_the_image_bring_a_warning_although_they_are_scaled(
     shares = Sample(batch.image, landmarks=batch.landmarks / SIDE)
     shares.landmarks.clamp_(0, 1)
     with pytest.warns(UserWarning, match="Soft wing is plain L1 there"):
-        alignment_losses(soft_wing, SIDE, augmentation=None)(Fixed(torch.zeros(68, 2)), shares)
+        alignment_losses(soft_wing, SIDE, UNCHANGED)(Fixed(torch.zeros(68, 2)), shares)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        alignment_losses(soft_wing, SIDE, augmentation=None)(Fixed(torch.zeros(68, 2)), batch)
+        alignment_losses(soft_wing, SIDE, UNCHANGED)(Fixed(torch.zeros(68, 2)), batch)
 
 
 def test_faces_without_inter_ocular_distance_are_refused_by_name(faces):
