@@ -356,7 +356,7 @@ def alignment(
 
     matrix = laplacian(graph) if relative_location else None
     losses = alignment_losses(penalty, side, settings or augmentation(), matrix)
-    return Method(f"{head}, {penalty.__name__}", build, in_image_pixels, losses)
+    return Method(f"{head} head", build, in_image_pixels, losses)
 
 
 def in_image_pixels(model: nn.Module, batch: Sample) -> Tensor:
