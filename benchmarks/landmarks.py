@@ -221,7 +221,8 @@ def under_a_cover(model: nn.Module) -> Measured:
 def coupling(model: nn.Module) -> Measured:
     """How far landmarks move when a region is covered, below the cover and elsewhere, in face sizes."""
     faces = tested_on()
-    faces = faces.subset(subsets(faces)["moderate pose"]).subset(torch.arange(STUDIED))
+    rows = subsets(faces)["moderate pose"].nonzero().flatten()[:STUDIED]
+    faces = faces.subset(rows)
     device, factor = next(model.parameters()).device, faces.side / PIXELS
 
     def predict(images: torch.Tensor) -> torch.Tensor:
@@ -331,10 +332,14 @@ def row(cell: Cell, results: Results, seeds: tuple[int, ...]) -> dict:
     }
 
 
+COMPARED = ("/nme", "/nme_box", "/failure_rate", "/auc", "cover/", "influence/", "/noise learned")
+"""Parts of the names of numbers whose differences are stored."""
+
+
 def difference(first: Cell, second: Cell, results: Results, seeds: tuple[int, ...]) -> dict:
-    """First minus second, seed by seed, of every number that both have."""
+    """First minus second, seed by seed, of the numbers that both have and that say how good a network is."""
     pairs = [(flat(results[first, seed]), flat(results[second, seed])) for seed in seeds]
-    names = [name for name in pairs[0][0] if name in pairs[0][1] and not name.endswith(("faces", "seconds"))]
+    names = [name for name in pairs[0][0] if name in pairs[0][1] and any(part in name for part in COMPARED)]
     return {name: by_seed([one[name] - other[name] for one, other in pairs], 5) for name in names}
 
 
