@@ -329,7 +329,9 @@ def test_the_network_sees_the_square_around_the_face_and_nothing_else():
     landmarks_in_photo(model, photo, (30 + 3.2, 20 + 3.2, 25.6, 25.6))
     assert seen[0].shape == (1, 3, SIDE, SIDE)
     assert (seen[0] == 1).all()
-    assert not model.training or model.training
+    assert model.training, "left in the mode that it was in"
+    landmarks_in_photo(model.eval(), photo, (30, 20, 20, 20))
+    assert not model.training
 
 
 def test_a_point_goes_into_a_square_and_back():

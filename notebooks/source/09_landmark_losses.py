@@ -206,7 +206,7 @@ for number, (name, loss) in enumerate(LOSSES.items()):
     right.plot(x.detach(), slope, **style)
 left.set(xlabel="residual (pixels of 256²)", ylabel="loss", ylim=(0, 60))
 right.set(xlabel="residual (pixels of 256²)", ylabel="slope", ylim=(0, 10.5))
-left.legend(loc="upper right")
+fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
 plotting.show(
     fig,
     "Left the losses, right their slopes over the residual up to 24 pixels. L2's slope grows without end, L1's is 1. "
