@@ -98,7 +98,7 @@ def scale() -> Scale:
 
 def recipe() -> Recipe:
     """How long and how fast networks are trained."""
-    return pick(quick=Recipe(epochs=4, rate=4e-3), full=Recipe(epochs=60, batch_size=64, rate=1e-3))
+    return pick(quick=Recipe(epochs=8, rate=4e-3), full=Recipe(epochs=60, batch_size=64, rate=1e-3))
 
 
 # ---------------------------------------------------------------------- faces

@@ -31,7 +31,7 @@ REGIONS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 """The 68 landmarks by parts of the face; right and left are the person's."""
 
-RADIUS = 0.08
+RADIUS = 0.1
 """Of the disks around a region's landmarks, in face sizes: they touch each other and leave no gap."""
 
 GRAY = 0.5
