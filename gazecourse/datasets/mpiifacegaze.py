@@ -43,6 +43,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 
 from gazecourse.angles import from_mpiifacegaze_normalized
+from gazecourse.datasets.hdf5 import check_entry, open_hdf5, reason
 from gazecourse.errors import CourseError
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
@@ -181,7 +182,7 @@ class MPIIFaceGaze(Subsets, Dataset):
         for number in person.unique().tolist():
             path = self._path(number)
             places = (person == number).nonzero().flatten()
-            with _open(path) as file:
+            with open_hdf5(path, HOW_TO_GET) as file:
                 for place in places[row[places].argsort()].tolist():
                     stored = _read(path, file, int(row[place]))
                     images[place] = _to_rgb(stored, self.size)
@@ -223,57 +224,20 @@ def _check_folder(root: Path, people: list[int]) -> None:
     raise FileNotFoundError(f"{root} does not hold {names}. {HOW_TO_GET}")
 
 
-def _open(path: Path) -> h5py.File:
-    """The HDF5 file, for reading.
-
-    Raises:
-        FileNotFoundError, CourseError: it is gone, may not be read, is of another format, or cut off.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(128)
-        is_hdf5 = h5py.is_hdf5(path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is not there any more. {HOW_TO_GET}") from error
-    except OSError as error:
-        raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not start:
-        raise CourseError(f"{path} is empty: its download or unpacking was cut off. Unpack it again. {HOW_TO_GET}")
-    if start.startswith(b"MATLAB 5.0"):
-        raise CourseError(
-            f"{path} is a MATLAB file of version 5; the release's are of version 7.3, which is HDF5. Unpack the file "
-            f"of the release again, or in MATLAB load this one and save it with save(file, 'Data', '-v7.3')."
-        )
-    if not is_hdf5:
-        raise CourseError(f"{path} must be an HDF5 file; it begins with {start[:12]!r}. {HOW_TO_GET}")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        reason = _reason(error)
-        verdict = "is cut off" if "truncated" in reason else "cannot be opened"
-        raise CourseError(f"{path} {verdict} ({reason}). If it is not whole, unpack it again. {HOW_TO_GET}") from error
-
-
-def _reason(error: OSError) -> str:
-    """What HDF5 says, without the name of its function: "Unable to open file (truncated file: ...)"."""
-    text = str(error)
-    return text[text.find("(") + 1 :].rstrip(")") if "(" in text else text
-
-
 def _load_labels(path: Path, opposite_signs: bool) -> Tensor:
     """The labels of one person, float32 [N, 16], angles in the course's form, landmarks in pixels of the 448.
 
     Raises:
         FileNotFoundError, CourseError: the file is not what the release has.
     """
-    with _open(path) as file:
+    with open_hdf5(path, HOW_TO_GET) as file:
         for name, shape in (("Data/data", ("N", 3, SIDE, SIDE)), ("Data/label", ("N", 16))):
-            _check_entry(path, file, name, shape)
+            check_entry(path, file, name, shape, HOW_TO_GET)
         images = len(file["Data/data"])
         try:
             labels = file["Data/label"][()].astype(np.float64)
         except OSError as error:
-            raise CourseError(f"{path}: the labels cannot be read ({_reason(error)}). Unpack it again.") from error
+            raise CourseError(f"{path}: the labels cannot be read ({reason(error)}). Unpack it again.") from error
     if len(labels) != images or images == 0:
         raise CourseError(
             f"{path} must hold as many labels as images, and at least one; it holds {images} images and "
@@ -294,22 +258,6 @@ def _load_labels(path: Path, opposite_signs: bool) -> Tensor:
     return torch.from_numpy(labels.astype(np.float32))
 
 
-def _check_entry(path: Path, file: h5py.File, name: str, shape: tuple[int | str, ...]) -> None:
-    """Refuse a file without the entry, or with one of another shape or kind."""
-    entry = file.get(name)
-    if not isinstance(entry, h5py.Dataset):
-        found: list[str] = []
-        file.visititems(lambda key, value: found.append(key) if isinstance(value, h5py.Dataset) else None)
-        listed = ", ".join(found[:8]) + (", …" if len(found) > 8 else "")
-        raise CourseError(f"{path} must hold {name}; it holds {listed or 'nothing'}. {HOW_TO_GET}")
-    same = len(entry.shape) == len(shape) and all(w in ("N", g) for w, g in zip(shape, entry.shape, strict=True))
-    if not same or entry.dtype.kind not in "uif":
-        wanted = ", ".join(str(s) for s in shape)
-        raise CourseError(
-            f"{path}: {name} must be ({wanted}) of numbers; it is {entry.shape} of {entry.dtype}. {HOW_TO_GET}"
-        )
-
-
 def _check_signs(path: Path, pitch: np.ndarray, opposite_signs: bool) -> None:
     """Refuse gaze that points above the camera in the median: these people look at a screen below it."""
     median = np.median(pitch)
@@ -328,7 +276,7 @@ def _read(path: Path, file: h5py.File, row: int) -> np.ndarray:
         stored = file["Data/data"][row]
     except OSError as error:
         raise CourseError(
-            f"{path}: image {row} cannot be read; the file is cut off or damaged ({_reason(error)}). "
+            f"{path}: image {row} cannot be read; the file is cut off or damaged ({reason(error)}). "
             f"Unpack it again. {HOW_TO_GET}"
         ) from error
     low, high = stored.min(), stored.max()
