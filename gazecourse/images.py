@@ -33,11 +33,13 @@ def read_image(path: Path) -> np.ndarray:
         raise CourseError(f"{path} cannot be read as an image; it is cut off or damaged ({reason}).") from error
 
 
-def resized(image: Tensor, size: int) -> Tensor:
-    """uint8 [3, H, W] as uint8 [3, size, size], with antialiasing."""
-    if tuple(image.shape[-2:]) == (size, size):
-        return image
-    return interpolate(image[None], (size, size), mode="bilinear", align_corners=False, antialias=True)[0]
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images [3, H, W] or [B, 3, H, W], uint8 or floating point, as [..., 3, size, size], with antialiasing."""
+    if tuple(images.shape[-2:]) == (size, size):
+        return images
+    batch = images if images.ndim == 4 else images[None]
+    batch = interpolate(batch, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    return batch if images.ndim == 4 else batch[0]
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

@@ -1,13 +1,48 @@
-"""HDF5 files of releases, opened with an error that says what is wrong with the file."""
+"""Releases in HDF5 files, each opened once, with an error that says what is wrong with the file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import h5py
 
+from gazecourse.datasets.source import Skipped, Source
 from gazecourse.errors import CourseError
+from gazecourse.sample import Sample
+
+
+class HDF5Source(Source):
+    """A source whose images are in HDF5 files, one after the other."""
+
+    @abstractmethod
+    def file_of(self, row: int) -> Path:
+        """The file that a record is in."""
+
+    @abstractmethod
+    def read(self, file: h5py.File, row: int, size: int) -> Sample:
+        """``face`` from the open file."""
+
+    def face(self, row: int, size: int, file: h5py.File | None = None) -> Sample:
+        """One record as a sample; ``file`` is its file, if it is open already."""
+        if file is not None:
+            return self.read(file, row, size)
+        with open_hdf5(self.file_of(row), self.release.how_to_get) as file:
+            return self.read(file, row, size)
+
+    def faces(self, size: int) -> Iterator[Sample | Skipped]:
+        """All records; every file is opened once."""
+        for path, group in groupby(range(len(self)), key=self.file_of):
+            rows = list(group)
+            try:
+                with open_hdf5(path, self.release.how_to_get) as file:
+                    while rows:
+                        yield self.face_or_reason(rows[0], size, file)
+                        del rows[0]
+            except (CourseError, OSError) as error:  # the file is gone since its labels were read
+                yield from (Skipped(self.where(row), str(error)) for row in rows)
 
 
 def open_hdf5(path: Path, how_to_get: str) -> h5py.File:

@@ -34,17 +34,19 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 
 from gazecourse.angles import from_mpiifacegaze_normalized
-from gazecourse.datasets.hdf5 import check_entry, open_hdf5, reason
+from gazecourse.datasets.hdf5 import HDF5Source, check_entry, open_hdf5, reason
+from gazecourse.datasets.source import Release, digest, listed
 from gazecourse.errors import CourseError
+from gazecourse.images import resized
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
 from gazecourse.validation import check_whole, describe
@@ -292,7 +294,67 @@ def _read(path: Path, file: h5py.File, row: int) -> np.ndarray:
 
 def _to_rgb(stored: np.ndarray, size: int) -> Tensor:
     """uint8 RGB [3, size, size] from BGR [3, 448, 448], resized with antialiasing, rounded."""
-    image = torch.from_numpy(stored[::-1].astype(np.float32))
-    if size != SIDE:
-        image = interpolate(image[None], (size, size), mode="bilinear", align_corners=False, antialias=True)[0]
-    return image.round().clamp(0, 255).to(torch.uint8)
+    kept = stored.dtype if stored.dtype == np.uint8 else np.float32
+    image = resized(torch.from_numpy(stored[::-1].astype(kept)), size)
+    return image if image.dtype == torch.uint8 else image.round().clamp(0, 255).to(torch.uint8)
+
+
+class MPIIFaceGazeNormalized(HDF5Source):
+    """The same release as a source of ``gazecourse.datasets.preparing``, which stores it for quick reading.
+
+    Args:
+        root: folder that holds ``p00.mat`` to ``p14.mat``.
+        missing_ok: go on with the people who are there.
+    Raises:
+        FileNotFoundError, CourseError: as ``MPIIFaceGaze``.
+    """
+
+    release = Release(
+        name="mpiifacegaze",
+        kind="normalized",
+        title="MPIIFaceGaze",
+        holder="the Max Planck Institute for Informatics",
+        page=PAGE,
+        agreement="non-commercial research only, CC BY-NC-SA 4.0",
+        download="Download the normalized data, unpack it, and pass the folder that holds p00.mat to p14.mat.",
+    )
+    holds = ("gaze", "head", "landmarks")
+    landmarks = len(LANDMARKS)
+
+    def __init__(self, root: str | os.PathLike[str], *, missing_ok: bool = False) -> None:
+        super().__init__(root)
+        people = [person for person in range(PEOPLE) if (self.root / _file_name(person)).is_file()]
+        missing = [_file_name(person) for person in range(PEOPLE) if person not in people]
+        self._data = MPIIFaceGaze(self.root, size=SIDE, people=people if missing_ok and people else None)
+        if missing:
+            self.warnings.append(f"people missing: {listed(missing, PEOPLE)}")
+        self.person = self._data.person.numpy()
+        self.split = np.zeros(len(self.person), np.int8)
+        self.problem = [""] * len(self.person)
+        labels = (self._data.gaze, self._data.head, self._data.landmarks)
+        self.fingerprint = digest(*(values.numpy().tobytes() for values in labels))
+
+    def part(self, rows: range) -> Self:
+        """The same source with some consecutive records only."""
+        part = super().part(rows)
+        part._data = self._data.subset(list(rows))
+        return part
+
+    def where(self, row: int) -> str:
+        """The file and the image's number in it."""
+        return f"{self.file_of(row)}, image {int(self._data._row[row])}"
+
+    def file_of(self, row: int) -> Path:
+        """The file of the person."""
+        return self._data._path(int(self.person[row]))
+
+    def read(self, file: h5py.File, row: int, size: int) -> Sample:
+        """One face and its labels."""
+        return Sample(
+            image=_to_rgb(_read(self.file_of(row), file, int(self._data._row[row])), size),
+            gaze=self._data.gaze[row],
+            head=self._data.head[row],
+            landmarks=self._data.landmarks[row] * (size / SIDE),
+            person=int(self.person[row]),
+            domain=self.release.name,
+        )
