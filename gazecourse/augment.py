@@ -26,8 +26,8 @@ def _mirrored_landmarks() -> list[int]:
 MIRRORED_68 = _mirrored_landmarks()
 """Number of the iBUG landmark that takes the place of each in the mirror: the person's left becomes their right."""
 
-MIRRORED = {68: MIRRORED_68, 6: [3, 2, 1, 0, 5, 4]}
-"""The same by number of landmarks; six are MPIIFaceGaze's corners of eyes and mouth."""
+MIRRORED = {68: MIRRORED_68, 6: [3, 2, 1, 0, 5, 4], 2: [1, 0]}
+"""The same by number of landmarks; six are MPIIFaceGaze's corners of eyes and mouth, two the middles of both eyes."""
 
 
 def mirror(batch: Sample, which: Tensor | None = None) -> Sample:
@@ -89,7 +89,9 @@ def _mirror_landmarks(batch: Sample, which: Tensor) -> Tensor | None:
     if points is None:
         return None
     if points.shape[1] not in MIRRORED:
-        raise ValueError(f"landmarks must be [B, 68 or 6, 2], whose mirrored order is known; got {describe(points)}.")
+        raise ValueError(
+            f"landmarks must be [B, 68, 6 or 2, 2], whose mirrored order is known; got {describe(points)}."
+        )
     across = batch.image.shape[-1] - points[..., :1]
     other = torch.cat([across, points[..., 1:]], dim=-1)[:, MIRRORED[points.shape[1]]]
     return torch.where(which.view(-1, 1, 1), other, points)

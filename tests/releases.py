@@ -75,11 +75,11 @@ def mpiifacegaze_normalized(root: Path, people=(0, 3), images: int = 3, dtype="f
 
 LAPTOP = np.array([[960.0, 0.0, 639.5], [0.0, 950.0, 359.5], [0.0, 0.0, 1.0]])
 """As OpenCV gives it: the center of the first pixel is (0, 0)."""
-DISTORTION = np.array([-0.15, 0.1, 0.002, -0.001, 0.0])
+DISTORTION = np.array([-0.35, 0.15, 0.002, -0.001, 0.0])
 SCREEN = {"width_mm": 286.0, "height_mm": 179.0, "width_pixel": 1280.0, "height_pixel": 800.0}
 MONITOR_R, MONITOR_T = np.array([0.0, np.pi, 0.0]), np.array([143.0, 10.0, 2.0])
 HEAD_R = np.array([0.15, -0.2, 0.25])
-CENTER = np.array([60.0, -30.0, 480.0])
+CENTER = np.array([150.0, -90.0, 460.0])
 
 
 def photographed(points: np.ndarray, camera=LAPTOP, distortion=DISTORTION) -> np.ndarray:

@@ -16,6 +16,7 @@ import torch
 
 from gazecourse.angles import pitchyaw_to_vector
 from gazecourse.datasets import open_release, releases
+from gazecourse.datasets.eth_xgaze import ETHXGaze
 from gazecourse.datasets.source import Skipped, Source
 from gazecourse.errors import CourseError
 from gazecourse.sample import Sample
@@ -428,20 +429,16 @@ def test_lines_of_gazehub_that_are_broken_are_skipped(tmp_path):
 @pytest.mark.parametrize("name", ["mpiifacegaze", "eth_xgaze", "gaze360", "eyediap"])
 @pytest.mark.parametrize("kind", ["own", "gazehub"])
 def test_missing_and_empty_folders_say_what_to_download_and_on_what_terms(name, kind, tmp_path):
-    for own, opens in releases(name).items():
+    for own in releases(name):
         if (own == "gazehub") == (kind == "gazehub"):
             with pytest.raises(FileNotFoundError) as missing:
-                opens(tmp_path / "nowhere")
-            assert str(missing.value).startswith(f"There is no folder {tmp_path / 'nowhere'}. ")
-            for word in (
-                "neither ships nor downloads",
-                "https://" if name != "gaze360" else "http://",
-                "Terms: ",
-                "pass",
-            ):
-                assert word in str(missing.value).replace("Pass", "pass")
+                open_release(name, tmp_path / "nowhere", own)
+            message = str(missing.value)
+            assert message.startswith(f"There is no folder {tmp_path / 'nowhere'}. ")
+            for word in ("neither ships nor downloads", "http", "Terms: ", "ass the folder that holds"):
+                assert word in message.replace("Data, which", "that")
             with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
-                opens(tmp_path)
+                open_release(name, tmp_path, own)
 
 
 def test_folder_next_to_the_right_one_is_named(tmp_path):
@@ -574,7 +571,7 @@ def test_unknown_sets_and_releases_are_named(arguments, error, message):
 
 def test_source_of_no_folder_is_refused():
     with pytest.raises(TypeError, match="root must be the folder of the data; got NoneType None"):
-        releases("eth_xgaze")["patches"](None)
+        ETHXGaze(None)
 
 
 def test_wrong_columns_would_be_noticed(opened):

@@ -96,7 +96,7 @@ class GazeHub(Source):
             raise ValueError(f"name must be one of {', '.join(map(repr, LAYOUTS))}; got {name!r}.")
         self.layout = LAYOUTS[name]
         base = self.layout.base
-        self.release = _release(base.release)
+        self.release = release_of(name)
         self.splits, self.typical_eyes = base.splits, base.typical_eyes
         self.holds = ("gaze",) if self.layout.head is None else ("gaze", "head")
         super().__init__(root)
@@ -218,7 +218,9 @@ class GazeHub(Source):
         )
 
 
-def _release(base: Release) -> Release:
+def release_of(name: str) -> Release:
+    """Where a data set's label folder comes from."""
+    base = LAYOUTS[name].base.release
     return Release(
         name=base.name,
         kind="gazehub",

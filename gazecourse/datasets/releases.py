@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from gazecourse.datasets.eth_xgaze import ETHXGaze
 from gazecourse.datasets.eyediap import EyeDiap
 from gazecourse.datasets.gaze360 import Gaze360
-from gazecourse.datasets.gazehub import LABEL, GazeHub
+from gazecourse.datasets.gazehub import LABEL, GazeHub, release_of
 from gazecourse.datasets.mpiifacegaze import MPIIFaceGazeNormalized
 from gazecourse.datasets.mpiifacegaze_raw import MPIIFaceGazeRaw
-from gazecourse.datasets.source import Source
+from gazecourse.datasets.source import Release, Source
 from gazecourse.validation import check_choice
 
 SETS = {
@@ -24,15 +22,14 @@ SETS = {
 """The data sets and their own releases; GazeHub's label folders come on top."""
 
 
-def releases(name: str) -> dict[str, Callable[..., Source]]:
-    """What opens each release of a data set, by its kind.
+def releases(name: str) -> dict[str, Release]:
+    """The releases of a data set that the course reads, by their kind.
 
     Raises:
         ValueError: no such data set.
     """
     check_choice("set", name, tuple(SETS))
-    own = {source.release.kind: source for source in SETS[name]}
-    return {**own, "gazehub": partial(GazeHub, name=name)}
+    return {source.release.kind: source.release for source in SETS[name]} | {"gazehub": release_of(name)}
 
 
 def open_release(name: str, root: str | Path, kind: str | None = None, *, missing_ok: bool = False) -> Source:
@@ -51,7 +48,9 @@ def open_release(name: str, root: str | Path, kind: str | None = None, *, missin
     if kind is None:
         kind = guess(name, Path(root).expanduser())
     check_choice("release", kind, tuple(known))
-    return known[kind](root, missing_ok=missing_ok)
+    if kind == "gazehub":
+        return GazeHub(root, name=name, missing_ok=missing_ok)
+    return next(source for source in SETS[name] if source.release.kind == kind)(root, missing_ok=missing_ok)
 
 
 def guess(name: str, root: Path) -> str:
