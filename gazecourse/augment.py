@@ -49,8 +49,8 @@ MIRRORED_29 = _exchanged(
 )
 """The same for COFW's landmarks."""
 
-MIRRORED = {98: MIRRORED_98, 68: MIRRORED_68, 29: MIRRORED_29, 6: [3, 2, 1, 0, 5, 4]}
-"""The same by number of landmarks; six are MPIIFaceGaze's corners of eyes and mouth."""
+MIRRORED = {98: MIRRORED_98, 68: MIRRORED_68, 29: MIRRORED_29, 6: [3, 2, 1, 0, 5, 4], 2: [1, 0]}
+"""The same by number of landmarks; six are MPIIFaceGaze's corners of eyes and mouth, two the middles of both eyes."""
 
 
 def mirror(batch: Sample, which: Tensor | None = None) -> Sample:

@@ -12,8 +12,9 @@ from torch.nn.functional import grid_sample, interpolate
 
 from gazecourse.validation import check_array, check_image_size, check_positive, describe
 
-EYES = {68: (slice(36, 42), slice(42, 48)), 6: (slice(0, 2), slice(2, 4))}
-"""Landmarks of the person's right and left eye: all around them (iBUG 68), or their corners (MPIIFaceGaze's six)."""
+EYES = {68: (slice(36, 42), slice(42, 48)), 6: (slice(0, 2), slice(2, 4)), 2: (slice(0, 1), slice(1, 2))}
+"""Landmarks of the person's right and left eye: all around them (iBUG 68), their corners (MPIIFaceGaze's six), or their
+middles (Gaze360, EYEDIAP)."""
 
 WINDOW = (0.27, 0.16)
 """Width and height of what an eye crop shows, as shares of the width of the face image: 1.5 eyes wide."""
@@ -30,7 +31,7 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
 
     Args:
         images: [B, C, H, W] faces in [0, 1].
-        landmarks: [B, 68 or 6, 2] (x, y) in pixels of these images.
+        landmarks: [B, 68, 6 or 2, 2] (x, y) in pixels of these images.
         size: of the crops in pixels: (height, width), or one number for squares.
     Returns:
         Right eye and left eye (the person's), [B, C, *size] each; beyond the image its edge is repeated.
@@ -38,9 +39,9 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
         TypeError, ValueError: no landmarks, or neither 68 nor 6 per image.
     """
     if landmarks is None:
-        raise ValueError("landmarks must be [B, 68 or 6, 2]; got None: without landmarks there are no eye crops.")
+        raise ValueError("landmarks must be [B, 68, 6 or 2, 2]; got None: without landmarks there are no eye crops.")
     images = torch.as_tensor(check_array("images", images, ("B", "C", "H", "W")))
-    check_array("landmarks", landmarks, (len(images), "68 or 6", 2))
+    check_array("landmarks", landmarks, (len(images), "68, 6 or 2", 2))
     rows, columns = check_image_size("size", size)
     height, width = images.shape[-2:]
     x = torch.linspace(-0.5, 0.5, columns).to(images) * WINDOW[0] * width
@@ -55,10 +56,10 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
 
 
 def eye_centers(landmarks: Tensor) -> Tensor:
-    """Middles of the right and the left eye [B, 2, 2], (x, y) in pixels, from landmarks [B, 68 or 6, 2]."""
-    check_array("landmarks", landmarks, ("B", "68 or 6", 2))
+    """Middles of the right and the left eye [B, 2, 2], (x, y) in pixels, from landmarks [B, 68, 6 or 2, 2]."""
+    check_array("landmarks", landmarks, ("B", "68, 6 or 2", 2))
     if landmarks.shape[1] not in EYES:
-        raise ValueError(f"landmarks must be [B, 68 or 6, 2], where the eyes are known; got {describe(landmarks)}.")
+        raise ValueError(f"landmarks must be [B, 68, 6 or 2, 2], where the eyes are known; got {describe(landmarks)}.")
     return torch.stack([landmarks[:, eye].mean(1) for eye in EYES[landmarks.shape[1]]], dim=1)
 
 

@@ -125,6 +125,12 @@ def test_six_landmarks_exchange_outer_with_outer_and_inner_with_inner_corners():
     assert torch.equal(mirror(batch).landmarks[0], expected)
 
 
+def test_two_landmarks_exchange_the_eyes():
+    batch = numbers(1, width=8, landmarks=2)
+    batch.landmarks = torch.tensor([[[2.0, 3.0], [5.5, 2.5]]])
+    assert torch.equal(mirror(batch).landmarks[0], torch.tensor([[2.5, 2.5], [6.0, 3.0]]))
+
+
 def test_every_part_of_the_face_stays_a_part_of_its_kind():
     parts = [range(17), range(17, 27), range(27, 31), range(31, 36), range(36, 48), range(48, 60), range(60, 68)]
     assert all({MIRRORED_68[point] for point in part} == set(part) for part in parts)
@@ -303,7 +309,7 @@ def test_bad_warps_are_named(call, error, message):
         (
             lambda: mirror(numbers(landmarks=5)),
             ValueError,
-            r"landmarks must be \[B, N, 2\], N one of 6, 29, 68, 98, whose mirrored order",
+            r"landmarks must be \[B, N, 2\], N one of 2, 6, 29, 68, 98, whose mirrored order",
         ),
         (lambda: shaken_landmarks(bare()), ValueError, r"batch must have landmarks \[B, N, 2\]; it has None"),
     ],

@@ -243,7 +243,7 @@ def test_eye_centers_are_the_middles_of_either_numbering_right_eye_first(numbere
 def test_landmarks_of_another_numbering_are_refused_by_name():
     batch = faces()
     batch.landmarks = batch.landmarks[:, :5]
-    with pytest.raises(ValueError, match=r"landmarks must be \[B, 68 or 6, 2\], where the eyes are known; got"):
+    with pytest.raises(ValueError, match=r"landmarks must be \[B, 68, 6 or 2, 2\], where the eyes are known; got"):
         attention_for(batch, BAND, (SIZE, SIZE), Purification())
 
 
