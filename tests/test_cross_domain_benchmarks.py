@@ -210,7 +210,7 @@ def test_without_ways_there_are_clip_gaze_and_its_own_baseline(small, clip_path)
 
 def test_open_choices_are_tested_on_the_other_source(small, clip_path, monkeypatch):
     two = dict(list(small.ABLATIONS["choices"].items())[:2])
-    monkeypatch.setattr(small, "ABLATIONS", {**dict.fromkeys(small.ABLATIONS, {}), "choices": two})
+    monkeypatch.setattr(small, "ABLATIONS", {**{way: {} for way in small.ABLATIONS}, "choices": two})
     rows = small.rows_of(small.Start("wild", 0), small.Plan((0,), ("choices",), 1, clip=clip_path))
     assert list(rows) == ["gaze loss alone", "CLIP-Gaze", *two]
     assert all(set(row) >= {"studio", *TARGETS, "home"} and "wild" not in row for row in rows.values())
