@@ -231,11 +231,7 @@ def leakage(
     Raises:
         TypeError, ValueError: as ``probe``, or for a factor that is not known.
     """
-    if isinstance(factors, str):
-        raise TypeError(f"factors must be a list of names; got {describe(factors)}.")
-    names = list(FACTORS) if factors is None else list(factors)
-    for name in names:
-        check_choice("factors", name, tuple(FACTORS))
+    names = _asked(factors, FACTORS)
     check_array("features", features, (len(data.person), "D"))
     check_whole("folds", folds, 2)
     probes: dict[str, Probe] = {}
@@ -266,11 +262,7 @@ def named_leakage(
     Raises:
         TypeError, ValueError: as ``leakage``.
     """
-    if isinstance(factors, str):
-        raise TypeError(f"factors must be a list of names; got {describe(factors)}.")
-    names = list(attributes.NAMED) if factors is None else list(factors)
-    for name in names:
-        check_choice("factors", name, tuple(attributes.NAMED))
+    names = _asked(factors, attributes.NAMED)
     check_array("features", features, (len(data.person), "D"))
     check_whole("folds", folds, 2)
     facts, person, rows = seen(data.factors), _array(data.person), _array(features)
@@ -285,6 +277,16 @@ def named_leakage(
             kept = np.isin(labels, common)
             probes[name] = probe(rows[kept], labels[kept], person[kept], folds=folds, **settings)
     return Leakage(probes, left_out)
+
+
+def _asked(factors: Sequence[str] | None, known: Mapping[str, object]) -> list[str]:
+    """The factors asked for, or all that are known."""
+    if isinstance(factors, str):
+        raise TypeError(f"factors must be a list of names; got {describe(factors)}.")
+    names = list(known) if factors is None else list(factors)
+    for name in names:
+        check_choice("factors", name, tuple(known))
+    return names
 
 
 def _shown_by(labels: np.ndarray, label: int, person: np.ndarray) -> int:
