@@ -1,8 +1,8 @@
 """Face alignment on rendered faces: what a landmark network learns from, how it is trained, how it is tested.
 
 All four domains together serve as one source, from frontal faces at a laptop to blurred profiles. Every face has a
-hardness, known from its factors. A network learns from noisy labels and is tested on other people against the truth, easy and hard faces
-apart:
+hardness, known from its factors. A network learns from noisy labels and is tested on other people against the truth,
+easy and hard faces apart:
 
 >>> faces = training_faces().with_noise(0.06, seed=0)
 >>> model, _ = fit(alignment(faces.labels, faces.side, "dynamic", soft_wing), faces, recipe())
