@@ -6,8 +6,8 @@
     python benchmarks/landmarks.py --estimate                    # only say what is missing, and what it costs
     python benchmarks/landmarks.py --losses wing "soft wing" --levels 0.06 --heads fc --seeds 7 --into again
 
-Every network learns from faces of studio and wild whose labels have noise that grows with their hardness, and is tested
-on other people against the truth. A cell is a loss, a noise level, a head, and whether the relative location loss is
+Every network learns from faces of all domains whose labels have noise that grows with their hardness, and is tested on
+other people against the truth. A cell is a loss, a noise level, a head, and whether the relative location loss is
 there. Within a seed all cells share labels, order of the data and augmentation, and as many initial weights as their
 heads allow; differences are taken seed by seed. Every number is a mean over seeds with Student's t interval.
 

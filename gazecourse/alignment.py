@@ -1,8 +1,8 @@
 """Face alignment on rendered faces: what a landmark network learns from, how it is trained, how it is tested.
 
-Studio and wild faces, both with heads turned up to profile, serve as one source. Every face has a hardness, known from
-its factors. A network learns from noisy labels and is tested on other people against the truth, easy and hard faces
-apart:
+All four domains together serve as one source, from frontal faces at a laptop to blurred profiles. Every face has a
+hardness, known from its factors. A network learns from noisy labels and is tested on other people against the truth,
+easy and hard faces apart:
 
 >>> faces = training_faces().with_noise(0.06, seed=0)
 >>> model, _ = fit(alignment(faces.labels, faces.side, "dynamic", soft_wing), faces, recipe())
@@ -31,6 +31,7 @@ from gazecourse.comparison import Method, Recipe
 from gazecourse.crops import face_square
 from gazecourse.faces.attributes import OCCLUDERS
 from gazecourse.faces.dataset import FaceDataset
+from gazecourse.faces.domains import DOMAINS
 from gazecourse.landmark_noise import SUBSETS, blur_sigma, face_hardness, noisy_labels, subset_of_hardness
 from gazecourse.losses.landmarks import (
     Penalty,
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
 PIXELS = 256
 """Side of the images in whose pixels networks answer and losses are computed."""
 
-SOURCES = ("studio", "wild")
-"""The domains whose heads turn furthest."""
+SOURCES = tuple(DOMAINS)
+"""All domains: easy faces come from laptop and lab, those turned furthest from studio and wild."""
 
 MODERATE_POSE = 45.0
 """Degrees that a head may be turned away from the camera, by pitch and yaw together, and still count as moderate."""
@@ -98,7 +99,7 @@ def scale() -> Scale:
 
 def recipe() -> Recipe:
     """How long and how fast networks are trained."""
-    return pick(quick=Recipe(epochs=8, rate=4e-3), full=Recipe(epochs=60, batch_size=64, rate=1e-3))
+    return pick(quick=Recipe(epochs=4, rate=4e-3), full=Recipe(epochs=60, batch_size=64, rate=1e-3))
 
 
 # ---------------------------------------------------------------------- faces
@@ -198,12 +199,12 @@ def _hardness(faces: FaceDataset) -> Tensor:
 
 
 def training_faces() -> AlignmentFaces:
-    """What networks learn from: the training people of studio and wild."""
+    """What networks learn from: the training people of all domains."""
     return AlignmentFaces([FaceDataset(domain, "train") for domain in SOURCES], scale().side)
 
 
 def test_faces() -> AlignmentFaces:
-    """What they are tested on: other people of both."""
+    """What they are tested on: other people of the same domains."""
     return AlignmentFaces([FaceDataset(domain, "test") for domain in SOURCES], scale().side)
 
 

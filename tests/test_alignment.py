@@ -133,7 +133,8 @@ def test_networks_are_trained_and_tested_on_different_people(monkeypatch, render
     monkeypatch.setattr(module, "FaceDataset", of)
     monkeypatch.setattr(module, "AlignmentFaces", lambda sets, side: side)
     assert module.training_faces() == module.test_faces() == scale().side
-    assert asked == [("studio", "train"), ("wild", "train"), ("studio", "test"), ("wild", "test")]
+    domains = ("studio", "wild", "laptop", "lab")
+    assert asked == [(domain, split) for split in ("train", "test") for domain in domains]
 
 
 @pytest.mark.parametrize(

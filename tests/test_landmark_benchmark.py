@@ -41,6 +41,7 @@ def small(monkeypatch, cache, rendered):
     faces = AlignmentFaces(rendered, 32)
     monkeypatch.setattr(benchmark, "training_faces", lambda: faces)
     monkeypatch.setattr(benchmark, "test_faces", lambda: faces)
+    monkeypatch.setattr(benchmark, "SOURCES", ("studio", "wild"))
     monkeypatch.setattr("gazecourse.alignment.scale", lambda: Scale(32, "small", 8))
     benchmark.learned_from.cache_clear()
     benchmark.tested_on.cache_clear()
