@@ -1,17 +1,21 @@
-"""Videos, picture by picture, through PyAV: an extra of the course, ``pip install "gazecourse[video]"``."""
+"""Videos, picture by picture, through PyAV: an extra of the course, ``pip install -e ".[video]"``."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from gazecourse.errors import CourseError
+from gazecourse.files import atomic_write
+from gazecourse.validation import check_choice, check_positive
 
-INSTALL = 'Videos need the package av: pip install "gazecourse[video]"'
+CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
+INSTALL = "Videos need the package av, which is not installed: pip install av"
 
 
 def _av() -> ModuleType:
@@ -70,3 +74,44 @@ def frame_rate(path: Path) -> float:
     """
     with _opened(path) as container:
         return float(container.streams.video[0].average_rate or 25)
+
+
+class VideoWriter:
+    """Writes pictures into a video file, which is whole when the ``with`` block ends well, and absent otherwise.
+
+    Args:
+        path: ends in .mp4, .mov, .mkv or .avi.
+        rate: pictures per second.
+    Raises:
+        CourseError: PyAV is not installed, or the file cannot be written. ValueError: another ending.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path, ending = path, path.suffix.lower()
+        check_choice("the ending of path", ending, tuple(CONTAINERS))
+        self._container = CONTAINERS[ending]
+        self._rate = Fraction(check_positive("rate", rate)).limit_denominator(1001)
+        self._stream = None
+
+    def __enter__(self) -> VideoWriter:
+        self._stack = ExitStack()
+        av = _av()
+        temporary = self._stack.enter_context(atomic_write(self.path))
+        self._file = self._stack.enter_context(av.open(str(temporary), "w", format=self._container))
+        return self
+
+    def write(self, picture: np.ndarray) -> None:
+        """Append a picture, uint8 [H, W, 3], RGB; all of one size, of which an odd last row or column is cut off."""
+        av = _av()
+        height, width = (side // 2 * 2 for side in picture.shape[:2])
+        if self._stream is None:
+            codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+            self._stream = self._file.add_stream(codec, rate=self._rate)
+            self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+        self._file.mux(self._stream.encode(frame))
+
+    def __exit__(self, *reason: object) -> None:
+        if reason[0] is None and self._stream is not None:
+            self._file.mux(self._stream.encode())
+        self._stack.__exit__(*reason)
