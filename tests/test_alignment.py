@@ -388,7 +388,7 @@ def test_labels_of_another_scheme_than_the_networks_are_named(faces):
         scores(torch.zeros(24, 29, 2), faces)
     with pytest.raises(ValueError, match="scheme must be one of 29, 68, 98; got 5"):
         score(torch.zeros(3, 5, 2), torch.zeros(3, 5, 2))
-    with pytest.raises(ValueError, match=r"landmarks must be \[B, N, 2\], N one of 6, 29, 68, 98"):
+    with pytest.raises(ValueError, match=r"landmarks must be \[B, N, 2\], N one of 2, 6, 29, 68, 98"):
         augmented(Sample(batch.image, landmarks=torch.zeros(3, 21, 2)), PAPER)
 
 

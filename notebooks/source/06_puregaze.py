@@ -200,7 +200,7 @@ halfway = descend(lambda drawing: truncated_loss(drawing, face, everywhere, 0.75
 plotting.image_grid(
     torch.cat([face, halfway, 1 - halfway]),
     ["the face I", "with k = 0.75", "its negative"],
-    "Three bands: a face; a picture whose colors have moved away from it by half of the range and stopped, so that skin "
+    "Three bands: a face; a picture whose colors have moved away from it by half of the range and stopped, so skin "
     "is dark brown and not black; its negative.",
     columns=3,
 )
