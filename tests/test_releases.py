@@ -467,6 +467,8 @@ def test_raw_and_normalized_mpiifacegaze_know_each_other(tmp_path):
         ("gaze360-faces", "metadata.mat", r"does not hold metadata\.mat"),
         ("eyediap-raw", "Data/1_A_DS_S/eye_tracking.txt", r"1_A_DS_S lacks eye_tracking\.txt\. .*--missing-ok"),
         ("eyediap-gazehub", "Label/p3.label", r"lacks p3\.label\. .*--missing-ok"),
+        ("mpiifacegaze-gazehub", "Label/p12.label", r"lacks p12\.label\. .*--missing-ok"),
+        ("gaze360-gazehub", "Label/test.label", r"lacks test\.label\. .*--missing-ok"),
     ],
 )
 def test_missing_file_is_named_with_the_remedy(key, path, message, tmp_path):

@@ -328,7 +328,7 @@ def test_prepare_says_what_to_download_and_what_became_of_it(capsys, tmp_path):
     code, out, _ = run(capsys, "prepare", "gaze360", "--from", root, "--size", 32, "--processes", 1)
     assert code == 0
     title, left_out, skipped, first, terms = out.splitlines()
-    assert title.startswith("Gaze360: 6 images of 4 people in ")
+    assert title.startswith("Gaze360: 6 images of 3 people in ")
     assert left_out == "  left out by the protocol: 1 (no face was found in them)"
     assert skipped.startswith("  skipped: 1 of 7, listed in ")
     assert "000003.jpg" in first

@@ -57,6 +57,7 @@ class Layout:
         files: names of the label files; people for those with a file each.
         fields: in a line, at least. gaze, head, vector, origin: numbers of fields, from 0; None where there is none.
         yaw_first: whether two numbers of a direction are (yaw, pitch).
+        optional: label files that nobody misses: of people who only looked at a ball, of pictures without a use.
     """
 
     base: type[Source]
@@ -67,12 +68,13 @@ class Layout:
     vector: int | None
     origin: int
     yaw_first: bool = True
+    optional: tuple[str, ...] = ()
 
 
 LAYOUTS = {
     "mpiifacegaze": Layout(MPIIFaceGazeRaw, tuple(f"p{n:02d}" for n in range(15)), 12, 7, 8, 5, 3),
-    "eyediap": Layout(EyeDiap, tuple(f"p{n}" for n in range(1, 17)), 11, 6, 7, 4, 3),
-    "gaze360": Layout(Gaze360, ("train", "val", "test", "unused"), 6, 5, None, 4, 3),
+    "eyediap": Layout(EyeDiap, tuple(f"p{n}" for n in range(1, 17)), 11, 6, 7, 4, 3, optional=("p12", "p13")),
+    "gaze360": Layout(Gaze360, ("train", "val", "test", "unused"), 6, 5, None, 4, 3, optional=("val", "unused")),
     "eth_xgaze": Layout(ETHXGaze, ("train",), 7, 1, 2, None, 3, yaw_first=False),
 }
 
@@ -127,9 +129,8 @@ class GazeHub(Source):
                 f"{self.root / LABEL} must hold label files of {self.release.name}, such as "
                 f"{self.layout.files[0]}.label; it holds {found or 'nothing'}. {self.release.how_to_get}"
             )
-        missing = [f"{file}.label" for file in self.layout.files if file not in there]
-        # The people of EYEDIAP who only looked at a ball have no file, and nobody needs the pictures without a use.
-        missing = [name for name in missing if name not in ("p12.label", "p13.label", "unused.label", "val.label")]
+        needed = [file for file in self.layout.files if file not in self.layout.optional]
+        missing = [f"{file}.label" for file in needed if file not in there]
         if missing and not missing_ok:
             raise FileNotFoundError(
                 f"{self.root / LABEL} lacks {listed(missing)}. Make them too, or go on without them with --missing-ok."
