@@ -298,7 +298,7 @@ def test_other_labels_make_everything_anew(raw, tmp_path):
 
 def test_killed_processes_leave_whole_shards_only_and_the_next_run_goes_on(tmp_path):
     """SIGKILL at any moment: the main process and its workers die without a word."""
-    root = made.mpiifacegaze_raw(tmp_path / "raw", people=(0,), images=30)
+    root = made.mpiifacegaze_raw(tmp_path / "raw", people=(0,), images=14)
     code = (
         "import sys; from gazecourse.datasets import source, open_release; source.SHARD = 2\n"
         "from gazecourse.datasets.preparing import prepare\n"
@@ -315,7 +315,7 @@ def test_killed_processes_leave_whole_shards_only_and_the_next_run_goes_on(tmp_p
     kept = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.safetensors") if course_files.read_checked(p)}
     assert kept
     subprocess.run([sys.executable, "-c", code, str(root)], cwd=REPOSITORY, check=True)
-    assert len(StoredFaces("mpiifacegaze")) == 30
+    assert len(StoredFaces("mpiifacegaze")) == 14
     after = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.safetensors")}
     assert all(after[name] == at for name, at in kept.items()), "whole shards are not made again"
 

@@ -153,9 +153,13 @@ def alter(path: Path) -> None:
     elif path.suffix == ".mat":
         with h5py.File(path, "a") as file:
             file["Data/label"][0, 0] += 0.01
+    elif path.name == "p00.txt":
+        fields = path.read_text().split(" ")
+        fields[24] = str(float(fields[24]) + 1)  # the gaze target's x, millimeters
+        path.write_text(" ".join(fields))
     else:
         text = path.read_text()
-        digits = next(number for number in ("0.3682680", "480.000000", "200.0") if number in text)
+        digits = next(number for number in ("0.3682680", "480.000000") if number in text)
         path.write_text(text.replace(digits, f"{digits[:-1]}1"))
 
 
