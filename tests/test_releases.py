@@ -159,7 +159,7 @@ def alter(path: Path) -> None:
         path.write_text(" ".join(fields))
     else:
         text = path.read_text()
-        digits = next(number for number in ("0.3682680", "480.000000") if number in text)
+        digits = next(number for number in ("0.3682680", "480.000000", "200.0") if number in text)
         path.write_text(text.replace(digits, f"{digits[:-1]}1"))
 
 
