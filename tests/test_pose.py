@@ -73,7 +73,7 @@ def test_landmarks_that_are_wholly_wrong_and_the_outline_do_not_matter():
     points[[20, 33, 50, 60, 66]] += [80.0, -60.0]
     points[:JAW] += np.random.default_rng(1).normal(0, 40, (JAW, 2))
     pose = head_pose(points, CAMERA)
-    assert degrees_between(pose.rotation, rotation) < 1.0
+    assert degrees_between(pose.rotation, rotation) < 3
 
 
 def test_other_peoples_heads_are_turned_right_within_some_degrees():

@@ -14,12 +14,14 @@ import pytest
 import releases as made
 import scipy.io
 import torch
+from scipy.spatial.transform import Rotation
 
-from gazecourse.angles import pitchyaw_to_vector
+from gazecourse.angles import pitchyaw_to_vector, rotation_to_pitchyaw
 from gazecourse.datasets import open_release, releases
 from gazecourse.datasets.eth_xgaze import ETHXGaze
 from gazecourse.datasets.source import Skipped, Source
 from gazecourse.errors import CourseError
+from gazecourse.normalization import normalizing_rotation
 from gazecourse.sample import Sample
 
 OF_PATCHES = {
@@ -162,7 +164,7 @@ def alter(path: Path) -> None:
         path.write_text(" ".join(fields))
     else:
         text = path.read_text()
-        digits = next(number for number in ("0.3682680", "480.000000", "200.0") if number in text)
+        digits = next(number for number in ("0.3682680", "460.000000", "200.0") if number in text)
         path.write_text(text.replace(digits, f"{digits[:-1]}1"))
 
 
@@ -191,6 +193,15 @@ def test_raw_mpiifacegaze_has_landmarks_screen_points_and_head_pose(opened):
     assert abs(float((eyes[3] - eyes[0])[1])) < 5, "the head's tilt of 14° is taken out; it would be some 35 pixels"
     assert [face.person for face in samples(source)] == [0, 0, 3, 3]
     assert source.where(3) == f"{source.root / 'p03' / 'p03.txt'}, line 2"
+
+
+@pytest.mark.parametrize("key", ["mpiifacegaze-normalized", "eth_xgaze-patches"])
+def test_image_and_label_are_of_the_same_row(key, opened):
+    """Every image of a file has its number in the corner."""
+    faces = samples(opened(key), 112)
+    assert [round(float(face.image[0, -2, -2]) / 40) for face in faces] == [0, 1, 2] * (len(faces) // 3)
+    part = opened(key).part(range(4, 6))
+    assert [round(float(face.image[0, -2, -2]) / 40) for face in samples(part, 112)] == [1, 2]
 
 
 def test_raw_mpiifacegaze_with_another_screen_is_suspected(tmp_path):
@@ -256,8 +267,10 @@ def test_eyediap_uses_every_fifteenth_picture_of_sessions_with_a_screen(opened):
         np.testing.assert_allclose(face.face_center, 1000 * place["center"], atol=1e-3)
         right, left = face.landmarks
         assert right[0] < 112 < left[0]
-    # The head: turned by (0.1, 0.2, 0.05) in the camera's frame before normalization.
-    assert 0 < abs(float(faces[0].head[0])) < 0.3
+    turned = Rotation.from_rotvec([0.1, 0.2, 0.05]).as_matrix()
+    virtual = normalizing_rotation(1000 * made.eyediap_geometry(0)["center"], turned)
+    np.testing.assert_allclose(faces[0].head, rotation_to_pitchyaw(virtual @ turned), atol=1e-5)
+    np.testing.assert_allclose(faces[0].head, (-0.1, 0.2), atol=0.05)
     assert len(source.shards()) == 2
 
 

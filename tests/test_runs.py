@@ -18,6 +18,7 @@ from gazecourse.cross_domain import NETWORKS
 from gazecourse.datasets import open_release
 from gazecourse.datasets.preparing import prepare
 from gazecourse.errors import CourseError
+from gazecourse.looking import gazer_of
 from gazecourse.models.pretrained import load_imagenet
 from gazecourse.purification import Purification
 from gazecourse.systems import PRESETS, SYSTEMS, preset_for, with_imagenet
@@ -218,6 +219,9 @@ def test_loading_a_run_brings_its_profile_back(sets):
     assert os.environ["GAZECOURSE_PROFILE"] == "quick"
     assert size == TINY
     assert not model.training
+    gazer = gazer_of(folder)
+    assert (gazer.size, gazer.focal, gazer.distance) == (112, 960 / 224, 600), "the camera of the real sets"
+    assert gazer.forward(gazer.model, protocols.faces("gaze360", "test", 112).__getitems__([0, 1])).shape == (2, 2)
 
 
 def test_table_says_when_there_is_nothing(capsys):

@@ -120,9 +120,6 @@ class Source(ABC):
     def __len__(self) -> int:
         return len(self.person)
 
-    def __str__(self) -> str:
-        return f"{self.release.title} ({len(self)} records in {self.root})"
-
     def part(self, rows: range) -> Self:
         """The same source with some consecutive records only."""
         part = copy.copy(self)
