@@ -428,13 +428,15 @@ plotting.image_grid(
 # %%
 mean_face, beaten, plainly, purely = found.values()
 assert plainly < 0.8 * mean_face
-assert beaten > 1.2 * purely
-assert purely > 1.05 * plainly
-print("The opponent was beaten by more than the features forgot. But they did forget something.")
+assert beaten > 1.5 * purely
+assert beaten > mean_face
+assert purely < 0.9 * mean_face
+print("The opponent was beaten. Most of what it could not see was still there.")
 
 # %% [markdown]
-# Most of the victory was show: left in peace, a decoder gets back much of what the opponent had lost. The rest is real.
-# From purified features a face is harder to draw, even for a decoder with all the time it had for the plain ones.
+# The opponent ends worse than somebody who draws the mean face for everybody. Most of that victory is show: left in
+# peace for two passes, a decoder finds skin, light and background again. In a longer game, and with five seeds (section
+# 10), something does go for good.
 #
 # Which part of the picture went? The probes of notebook 05 tell, factor by factor. (Again on people whose faces the
 # networks were trained on, other ones for learning the probe and for judging it.)
@@ -500,9 +502,9 @@ for domain in ("studio", "wild", "laptop", "lab"):
     print(f"{domain:10}{here['plain']:8.1f}°{here['purified']:10.1f}°{gaze_error(data.head, data.gaze):19.1f}°")
 
 # %%
-assert abs(errors["studio"]["purified"] - errors["studio"]["plain"]) < 1.5
-assert max(abs(here["purified"] - here["plain"]) for here in errors.values()) > 0.2
-print("At home the opponent costs next to nothing. Elsewhere the two networks differ, by luck or for a reason.")
+for name in networks:
+    assert errors["wild"][name] > 1.3 * errors["studio"][name]
+print("Both networks know their way at home and are lost in the wild.")
 
 # %% [markdown]
 # ## 10 · With five seeds, from both sources
@@ -584,6 +586,7 @@ for name in inside:
 # %%
 change = {source: measured["ResNet"]["purified − plain"][source] for source in SOURCES}
 assert all(change[source]["redrawn"]["mean"][1] > 0 for source in SOURCES)
+assert all(seed > 0 for source in SOURCES for seed in change[source]["redrawn"]["by_seed"])
 assert not any(change[source][where]["mean"][2] < 0 for source in SOURCES for where in ("laptop", "lab"))
 assert all(abs(change[source]["home"]["mean"][0]) < 0.5 for source in SOURCES)
 blur = {source: measured["ResNet"]["plain"][source]["moved by: out of focus"]["mean"][0] for source in SOURCES}
@@ -591,8 +594,9 @@ assert blur["studio"] > 4 * blur["wild"]
 print("Faces are harder to draw from purified features, with every seed. No task gets easier for it.")
 
 # %% [markdown]
-# The drawings get worse in earnest, at home the gaze does not suffer, and **elsewhere it does not gain**. The paper
-# reports a gain of 0.3° to 2.1° on its four tasks. When a result contradicts its source, look for what differs:
+# The drawings get worse in earnest, at home the gaze hardly suffers, and **elsewhere it does not gain**. Without labels
+# from the target, neither network gets ahead of the head pose taken as gaze. The paper reports a gain of 0.3° to 2.1°
+# on its four tasks. When a result contradicts its source, look for what differs:
 #
 # - *What the gap is made of.* A *studio* network moves its estimate by 20° when a face goes out of focus; a *wild* one,
 #   which has seen blur, by 3°. Purification leaves both as they are: it can remove from features what varies between
@@ -602,7 +606,7 @@ print("Faces are harder to draw from purified features, with every seed. No task
 #   backbone has to hide a face from one decoder, and that is cheaper than forgetting it.
 # - *How far training has come.* Six passes over 3,000 faces on two cores leave networks that still learn gaze itself;
 #   at 12° in *studio*, and behind the head pose in *wild*. The paper starts from ImageNet and sees a million images.
-#   What its networks could forget, ours have hardly learned. `--profile full` runs the same comparison at the paper's
+#   What its networks can forget, ours have hardly learned. `--profile full` runs the same comparison at the paper's
 #   size; this table can not speak for it.
 
 # %% [markdown]
@@ -636,11 +640,11 @@ print("The game costs the decoder's own work and at most 1.6 plain steps.")
 # |:--|:--|
 # | Features learned for gaze alone hold enough to draw the face | yes: skin and background of people never seen |
 # | Plain adversarial reconstruction has a trivial solution, the inverted image | yes (section 3) |
-# | Truncation takes the reward off it | yes: pixels stop half a range away. What they show still depends on the face |
+# | Truncation takes the reward off it | yes: pixels stop half a range away, but what they show still depends on the face |
 # | Purification removes what is not gaze from features | **partly**: drawings get worse by a fifth; linear probes find almost all factors as before |
-# | It keeps the gaze | yes: the error at home stays within half a degree |
+# | It keeps the gaze | yes: with five seeds the error at home changes by less than half a degree |
 # | It lowers the error in other domains | **no**: no task gains; see above for the causes |
-# | It can be plugged into other networks | yes, in one line |
+# | It can be plugged into other networks, and helps there too | it can, in one line; whether it helps at this size is not measured yet |
 #
 # ## Should I purify?
 # - **Your source varies in what your target differs in** (people, light), you have much of it, and no target images:
