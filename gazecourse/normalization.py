@@ -275,7 +275,7 @@ def warp_image(image: Array, warp: Array, size: tuple[int, int], lens: Lens | No
         raise ValueError(f"warp must have an inverse; got {matrix.tolist()}.")
     if isinstance(image, torch.Tensor):
         return _warp_tensor(image, np.linalg.inv(matrix), size, lens)
-    chw = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    chw = torch.from_numpy(np.require(image, requirements="CW")).permute(2, 0, 1)
     return np.ascontiguousarray(_warp_tensor(chw, np.linalg.inv(matrix), size, lens).numpy().transpose(1, 2, 0))
 
 
@@ -284,11 +284,24 @@ def _warp_tensor(image: torch.Tensor, back: np.ndarray, size: tuple[int, int], l
     samples = _samples_a_side(back, size)
     dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
     grid = _sampling_grid(back, size, samples, image.shape[-2:], lens)
+    image, grid = _cropped(image, grid)
     grid = torch.from_numpy(grid).to(device=image.device, dtype=dtype)
     # align_corners=False puts -1 and 1 at the image's corners: the course's pixel coordinates.
     fine = F.grid_sample(image.to(dtype)[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False)
     result = F.avg_pool2d(fine, samples)[0]
     return (result if image.is_floating_point() else result.round()).to(image.dtype)
+
+
+def _cropped(image: torch.Tensor, grid: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    """The part of the image that the grid looks at, and the grid in its coordinates: faces are small in photographs."""
+    shape = np.array(image.shape[:-3:-1])  # width, height
+    pixels = (grid + 1) / 2 * shape
+    seen = pixels[((pixels > -1) & (pixels < shape + 1)).all(-1)]
+    if not len(seen):
+        return image[..., :1, :1], grid
+    left, top = np.clip(np.floor(seen.min(0)).astype(int) - 2, 0, shape - 1)
+    right, bottom = np.clip(np.ceil(seen.max(0)).astype(int) + 2, 1, shape)
+    return image[..., top:bottom, left:right], 2 * (pixels - (left, top)) / (right - left, bottom - top) - 1
 
 
 def _samples_a_side(back: np.ndarray, size: tuple[int, int]) -> int:

@@ -67,7 +67,7 @@ def mpiifacegaze_normalized(root: Path, people=(0, 3), images: int = 3, dtype="f
             data = file.create_dataset("Data/data", (images, 3, 448, 448), dtype, chunks=(1, 3, 448, 448))
             for row in range(images):
                 data[row] = picture[..., ::-1].transpose(2, 0, 1)
-                data[row, :, -16:, -16:] = 40 * row
+                data[row, :, -16:, -16:] = 40 * (row % 4)
             file.create_dataset("Data/label", data=label.astype(np.float32))
         with path.open("rb+") as file:
             file.write(HEADER)
@@ -167,7 +167,7 @@ def eth_xgaze(root: Path, subjects=(0, 27), images: int = 3, side: int = 224, te
             with h5py.File(path, "w") as file:
                 patches = np.tile(quarters(side)[..., ::-1], (images, 1, 1, 1))
                 for row in range(images):
-                    patches[row, -8:, -8:] = 40 * row
+                    patches[row, -8:, -8:] = 40 * (row % 4)
                 file.create_dataset("face_patch", data=patches, chunks=(1, side, side, 3))
                 if split == "train":
                     file.create_dataset("face_gaze", data=np.tile(np.float32(UP_LEFT_ANGLES), (images, 1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,6 +75,32 @@ def test_normalized_landmark_stays_on_its_spot_only_with_the_lens():
     assert face.image[round(y - 0.5), round(x - 0.5), 0] > 200
     x, y = face.warp_points(spot)
     assert face.image[round(y - 0.5), round(x - 0.5), 0] < 50
+
+
+def test_views_and_read_only_pictures_are_warped_like_others_and_left_alone():
+    picture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    warp = np.array([[2.0, 0.1, -20.0], [0.0, 2.0, -30.0], [0.0, 0.0, 1.0]])
+    expected = warp_image(picture[..., ::-1].copy(), warp, (32, 24))
+    np.testing.assert_array_equal(warp_image(picture[..., ::-1], warp, (32, 24)), expected)
+    frozen = picture.copy()
+    frozen.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warp_image(frozen, warp, (32, 24))
+    np.testing.assert_array_equal(frozen, picture)
+
+
+def test_only_the_part_that_is_seen_matters():
+    """A far corner of a large picture, warped from the whole and from that corner alone."""
+    picture = np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
+    warp = np.array([[1.0, 0.0, -500.0], [0.0, 1.0, -330.0], [0.0, 0.0, 1.0]])
+    part = warp_image(picture[300:, 450:], warp @ np.array([[1, 0, 450.0], [0, 1, 300.0], [0, 0, 1.0]]), (90, 80))
+    whole = warp_image(picture, warp, (90, 80))
+    np.testing.assert_allclose(whole.astype(int), part.astype(int), atol=1)
+    np.testing.assert_array_equal(whole[:70, :90], picture[330:, 500:590])
+    assert (whole[70:] == 0).all(), "beyond the picture it is black"
+    nowhere = warp_image(picture, warp @ np.array([[1, 0, -5000.0], [0, 1, 0], [0, 0, 1.0]]), (90, 80))
+    assert (nowhere == 0).all()
 
 
 @pytest.mark.parametrize(
