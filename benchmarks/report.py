@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from gazecourse.files import atomic_write
 from gazecourse.history import describe_run
+from gazecourse.metrics import student_ci
 from gazecourse.paths import RESULTS
 
 
@@ -17,3 +21,9 @@ def write(name: str, device: str, **measured: object) -> Path:
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def by_seed(values: Sequence[float], digits: int = 3) -> dict[str, list[float]]:
+    """Mean over seeds with its interval (no interval for a single seed), and the value of each seed, rounded."""
+    mean = student_ci(torch.tensor(values, dtype=torch.float64)) if len(values) > 1 else values
+    return {"mean": [round(v, digits) for v in mean], "by_seed": [round(v, digits) for v in values]}

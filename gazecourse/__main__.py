@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gazecourse
+from gazecourse import commands as real_data
 from gazecourse.errors import CourseError
 
-_DESCRIPTION = """\
+_DESCRIPTION = f"""\
 gazecourse: learn appearance-based gaze estimation and face alignment by building it.
 
   lab         open the course in JupyterLab (prepares what is missing first)
   doctor      say what is installed, what is missing and which profile fits this machine
   data        render the faces that the notebooks learn from
+{real_data.SUMMARY}
   notebooks   generate, execute and check the notebooks from their sources
 """
 
@@ -51,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m gazecourse", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"gazecourse {gazecourse.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="lab | doctor | data | notebooks")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     lab = commands.add_parser("lab", help="open the course in JupyterLab")
     lab.add_argument("--port", help="listen on this port (also PORT=); without it, the next free one from 8888 up")
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--profile", help="quick or full; default: GAZECOURSE_PROFILE, else quick")
     data.add_argument("--processes", type=int, help="render in this many processes; default: one a core")
     data.set_defaults(run=_data)
+    real_data.add(commands)
     return parser
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from gazecourse.losses import gaze_l1
 from gazecourse.models import EyeNet, FullFace, ITracker
 from gazecourse.profiles import pick
 from gazecourse.sample import Sample
-from gazecourse.training import Backward, Losses, OneCycle, Settings, backward_total, train
+from gazecourse.training import Backward, Losses, OneCycle, Schedule, Settings, backward_total, train
 from gazecourse.validation import check_array, check_whole
 
 if TYPE_CHECKING:
@@ -174,12 +175,17 @@ def fit(
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     observer: Observer | None = None,
     fabric: Fabric | None = None,
+    schedule: Schedule | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    workers: int = 0,
 ) -> tuple[nn.Module, History]:
     """A network of one method, trained on ``data``, and what its training recorded.
 
     Args:
         size: default that of the profile. seed: of initial weights, data order and augmentation.
-        evaluate, observer, fabric: as in ``training.train``.
+        evaluate, observer, fabric, schedule, folder, resume: as in ``training.train``.
+        workers: processes that load data, for sets that are not in memory.
     """
     seed_all(seed)
     model = method.build(size or size_of_profile())
@@ -188,11 +194,13 @@ def fit(
         method.losses or gaze_losses(method.forward),
         data,
         method.optimizers(model, recipe.rate),
-        Settings(recipe.epochs, min(recipe.batch_size, len(data)), seed=seed),
-        schedule=OneCycle(),
+        Settings(recipe.epochs, min(recipe.batch_size, len(data)), seed=seed, workers=workers),
+        schedule=schedule or OneCycle(),
         backward=method.backward,
         evaluate=evaluate,
         observer=observer,
+        folder=folder,
+        resume=resume,
         fabric=fabric,
     )
     return model, history

@@ -1,7 +1,9 @@
-"""What networks look at instead of the whole face: eye crops, a band across the face, and iTracker's face grid."""
+"""What networks look at: eye crops, a band across the face, iTracker's face grid, and a face in a photograph."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +12,9 @@ from torch.nn.functional import grid_sample, interpolate
 
 from gazecourse.validation import check_array, check_image_size, check_positive, describe
 
-EYES = {68: (slice(36, 42), slice(42, 48)), 6: (slice(0, 2), slice(2, 4))}
-"""Landmarks of the person's right and left eye: all around them (iBUG 68), or their corners (MPIIFaceGaze's six)."""
+EYES = {68: (slice(36, 42), slice(42, 48)), 6: (slice(0, 2), slice(2, 4)), 2: (slice(0, 1), slice(1, 2))}
+"""Landmarks of the person's right and left eye: all around them (iBUG 68), their corners (MPIIFaceGaze's six), or their
+middles (Gaze360, EYEDIAP)."""
 
 WINDOW = (0.27, 0.16)
 """Width and height of what an eye crop shows, as shares of the width of the face image: 1.5 eyes wide."""
@@ -28,7 +31,7 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
 
     Args:
         images: [B, C, H, W] faces in [0, 1].
-        landmarks: [B, 68 or 6, 2] (x, y) in pixels of these images.
+        landmarks: [B, 68, 6 or 2, 2] (x, y) in pixels of these images.
         size: of the crops in pixels: (height, width), or one number for squares.
     Returns:
         Right eye and left eye (the person's), [B, C, *size] each; beyond the image its edge is repeated.
@@ -36,9 +39,9 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
         TypeError, ValueError: no landmarks, or neither 68 nor 6 per image.
     """
     if landmarks is None:
-        raise ValueError("landmarks must be [B, 68 or 6, 2]; got None: without landmarks there are no eye crops.")
+        raise ValueError("landmarks must be [B, 68, 6 or 2, 2]; got None: without landmarks there are no eye crops.")
     images = torch.as_tensor(check_array("images", images, ("B", "C", "H", "W")))
-    check_array("landmarks", landmarks, (len(images), "68 or 6", 2))
+    check_array("landmarks", landmarks, (len(images), "68, 6 or 2", 2))
     rows, columns = check_image_size("size", size)
     height, width = images.shape[-2:]
     x = torch.linspace(-0.5, 0.5, columns).to(images) * WINDOW[0] * width
@@ -53,10 +56,10 @@ def eye_crops(images: Tensor, landmarks: Tensor, size: int | tuple[int, int] = (
 
 
 def eye_centers(landmarks: Tensor) -> Tensor:
-    """Middles of the right and the left eye [B, 2, 2], (x, y) in pixels, from landmarks [B, 68 or 6, 2]."""
-    check_array("landmarks", landmarks, ("B", "68 or 6", 2))
+    """Middles of the right and the left eye [B, 2, 2], (x, y) in pixels, from landmarks [B, 68, 6 or 2, 2]."""
+    check_array("landmarks", landmarks, ("B", "68, 6 or 2", 2))
     if landmarks.shape[1] not in EYES:
-        raise ValueError(f"landmarks must be [B, 68 or 6, 2], where the eyes are known; got {describe(landmarks)}.")
+        raise ValueError(f"landmarks must be [B, 68, 6 or 2, 2], where the eyes are known; got {describe(landmarks)}.")
     return torch.stack([landmarks[:, eye].mean(1) for eye in EYES[landmarks.shape[1]]], dim=1)
 
 
@@ -128,3 +131,68 @@ def face_grid(center: Tensor, focal: float = 1.0) -> Tensor:
         return (torch.minimum(high, edges + 1) - torch.maximum(low, edges)).clamp(0, 1)
 
     return covered(1).unsqueeze(2) * covered(0).unsqueeze(1)
+
+
+MARGIN = 1.25
+"""Side of the square around a face, in sides of the box around its landmarks: what landmark networks are trained on."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of whole pixels in a photograph; it may reach beyond the edge.
+
+    Attributes:
+        left, top: of its first column and row, pixels.
+        side: height and width, pixels.
+    """
+
+    left: int
+    top: int
+    side: int
+
+    def cut(self, photo: Tensor, size: int) -> Tensor:
+        """What it shows, uint8 [3, size, size], resized with antialiasing; beyond the photograph its edge is repeated.
+
+        Args:
+            photo: uint8 RGB [3, H, W].
+            size: height and width of the result, pixels.
+        Raises:
+            TypeError, ValueError: naming the argument, what was expected and what came.
+        """
+        check_array("photo", photo, (3, "H", "W"), floating=False)
+        if not isinstance(photo, Tensor) or photo.dtype != torch.uint8 or not photo.numel():
+            raise TypeError(f"photo must be a uint8 tensor [3, H, W], RGB, not empty; got {describe(photo)}.")
+        check_image_size("size", size)
+        height, width = photo.shape[1:]
+        rows = torch.arange(self.top, self.top + self.side, device=photo.device).clamp(0, height - 1)
+        columns = torch.arange(self.left, self.left + self.side, device=photo.device).clamp(0, width - 1)
+        part = photo[:, rows][:, :, columns].float()[None]
+        if self.side != size:
+            part = interpolate(part, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return part[0].round().clamp(0, 255).to(torch.uint8)
+
+    def locate(self, points: Tensor, size: int) -> Tensor:
+        """Where points [..., 2] (x, y) of the photograph lie in its cut of ``size``, pixels."""
+        return (points - points.new_tensor([self.left, self.top])) * (size / self.side)
+
+    def place_back(self, points: Tensor, size: int) -> Tensor:
+        """Where points [..., 2] (x, y) of a cut of ``size`` lie in the photograph, pixels."""
+        return points * (self.side / size) + points.new_tensor([self.left, self.top])
+
+
+def face_square(box: Sequence[float]) -> Square:
+    """The square around a face, in the middle of its box and 1.25 times as large as the longer side.
+
+    Args:
+        box: x, y, width, height, pixels; (0, 0) is the corner of the photograph.
+    Raises:
+        TypeError, ValueError: not four finite numbers, or without an extent.
+    """
+    try:
+        x, y, width, height = (float(value) for value in box)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"box must be four numbers, x, y, width and height; got {describe(box)}.") from error
+    if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
+        raise ValueError(f"box must be finite, with a width and a height above 0; got {(x, y, width, height)}.")
+    side = max(1, round(MARGIN * max(width, height)))
+    return Square(round(x + width / 2 - side / 2), round(y + height / 2 - side / 2), side)

@@ -93,19 +93,19 @@ def few_faces(domain: str, seed: int = 0) -> FaceDataset:
 
 def first_part() -> Recipe:
     """How a network learns gaze."""
-    return pick(quick=Recipe(epochs=3, rate=2e-3), full=Recipe(epochs=15, rate=1e-3))
+    return pick(quick=Recipe(epochs=4, rate=2e-3), full=Recipe(epochs=15, rate=1e-3))
 
 
 def second_part() -> Recipe:
     """How it goes on, plainly or with an opponent."""
-    return pick(quick=Recipe(epochs=1, rate=1e-3), full=Recipe(epochs=5, rate=5e-4))
+    return pick(quick=Recipe(epochs=2, rate=1e-3), full=Recipe(epochs=5, rate=5e-4))
 
 
 def opponent() -> Purification:
     """How hard the opponent plays.
 
-    The paper's setting; on two cores, where a second part lasts a minute, with five times the adversarial loss. That
-    was chosen on studio → wild and wild → studio, not on a target.
+    The paper's setting; on two cores, where a second part lasts a minute or two, with five times the adversarial loss.
+    That was chosen on studio → wild and wild → studio, not on a target.
     """
     return pick(quick=Purification(w2=5.0), full=Purification())
 

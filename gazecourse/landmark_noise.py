@@ -155,6 +155,29 @@ def noisy_labels(landmarks: Tensor, hardness: Tensor, level: float, seed: int) -
     return (truth + sigma.view(-1, 1, 1) * noise).to(landmarks.dtype)
 
 
+def noise_learned(pred: Tensor, clean: Tensor, noisy: Tensor) -> float:
+    """How much of the label noise a network has learned, from its answers on its own training faces.
+
+        s = Σ (P̂ − P) · (P̃ − P) / Σ ‖P̃ − P‖²
+
+    The share s of the way from the truth P to the label P̃ at which P̂ lies, as far as P̂ errs along with the label:
+    0 where errors have nothing to do with the noise, however large they are, 1 where every label is given back.
+
+    Args:
+        pred, clean, noisy: P̂, P and P̃ [B, N, 2], pixels.
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came; also where no label has noise.
+    """
+    check_array("clean", clean, ("B", "N", 2))
+    for name, value in (("pred", pred), ("noisy", noisy)):
+        check_array(name, value, tuple(clean.shape))
+    error, noise = (pred - clean).double(), (noisy - clean).double()
+    power = noise.square().sum()
+    if not bool(power > 0):
+        raise ValueError("noisy must differ from clean; there is no noise to learn.")
+    return float((error * noise).sum() / power)
+
+
 def _tangents(line: Tensor) -> Tensor:
     """Unit vectors [B, P, 2] along a line of P points, from each one's neighbors; 0 where these coincide."""
     ahead = torch.cat([line[:, 1:], line[:, -1:]], dim=1)

@@ -5,6 +5,7 @@ All of these are for evaluation: they take tensors or arrays, forget gradients a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from gazecourse.validation import Array, check_array, check_choice, check_positi
 
 # Outer eye corners, the two ends of the inter-ocular distance: 300W (68), WFLW (98) and COFW (29).
 OUTER_EYE_CORNERS = {29: (8, 9), 68: (36, 45), 98: (60, 72)}
+NORMALIZERS = ("inter-ocular", "box")
 
 
 class Interval(NamedTuple):
@@ -75,30 +77,58 @@ def _angles(pred: Array, target: Array) -> Array:
     return angular_error(pred, target)
 
 
-def nme(pred: Array, target: Array, scheme: int) -> np.ndarray:
-    """Normalized mean error of each face: mean landmark distance / distance of the outer eye corners.
+def landmark_errors(pred: Array, target: Array, scheme: int, normalizer: str = "inter-ocular") -> np.ndarray:
+    """Error of each landmark: its distance from the truth / size of the true face.
+
+    The distance of the outer eye corners shrinks as a face turns away, and with it everything is an error. The root of
+    the area of the landmarks' bounding box does not, so that it can compare poses.
 
     Args:
         pred, target: [..., scheme, 2] landmarks in pixels (any unit, the same for both).
         scheme: number of landmarks: 29 (COFW), 68 (300W) or 98 (WFLW).
+        normalizer: what the size of a face is: "inter-ocular", the distance of the outer eye corners, as the papers'
+            tables have it, or "box".
     Returns:
-        [...] float64; 0.05 is what tables print as 5 %.
+        [..., scheme] float64.
     Raises:
         TypeError: not floating point.
-        ValueError: unknown scheme, wrong or different shapes, NaN, or a face whose eye corners coincide.
+        ValueError: unknown scheme or normalizer, wrong or different shapes, NaN, or a face of size 0: its eye corners
+            coincide, or its box has no area.
     """
     check_choice("scheme", scheme, tuple(OUTER_EYE_CORNERS))
+    check_choice("normalizer", normalizer, NORMALIZERS)
     predicted, true = (
         _as_float64(check_array(name, value, ("...", scheme, 2)))
         for name, value in (("pred", pred), ("target", target))
     )
     if predicted.shape != true.shape:
         raise ValueError(f"pred and target must have the same shape; got {predicted.shape} and {true.shape}.")
+    size = _inter_ocular(true, scheme) if normalizer == "inter-ocular" else _box_size(true)
+    return np.linalg.norm(predicted - true, axis=-1) / size[..., None]
+
+
+def nme(pred: Array, target: Array, scheme: int, normalizer: str = "inter-ocular") -> np.ndarray:
+    """Normalized mean error of each face: the mean of its ``landmark_errors``, whose arguments and errors it has.
+
+    Returns:
+        [...] float64; 0.05 is what tables print as 5 %.
+    """
+    return landmark_errors(pred, target, scheme, normalizer).mean(-1)
+
+
+def _inter_ocular(true: np.ndarray, scheme: int) -> np.ndarray:
     right, left = OUTER_EYE_CORNERS[scheme]
-    inter_ocular = np.linalg.norm(true[..., right, :] - true[..., left, :], axis=-1)
-    if (inter_ocular == 0).any():
+    distance = np.linalg.norm(true[..., right, :] - true[..., left, :], axis=-1)
+    if (distance == 0).any():
         raise ValueError(f"target must have distinct outer eye corners; points {right} and {left} coincide.")
-    return np.linalg.norm(predicted - true, axis=-1).mean(-1) / inter_ocular
+    return distance
+
+
+def _box_size(true: np.ndarray) -> np.ndarray:
+    area = np.ptp(true, axis=-2).prod(-1)
+    if (area == 0).any():
+        raise ValueError("target must have faces whose bounding box has an area; in one, all points are on a line.")
+    return np.sqrt(area)
 
 
 def failure_rate(errors: Array, threshold: float = 0.1) -> float:
@@ -132,6 +162,19 @@ def auc(errors: Array, limit: float = 0.1) -> float:
     """
     check_positive("limit", limit)
     return float(np.maximum(0.0, 1.0 - _values("errors", errors, low=0.0) / limit).mean())
+
+
+def cumulative_errors(errors: Array, limits: Sequence[float]) -> list[float]:
+    """Points of the cumulative error curve: the fraction of faces whose NME is at most each of ``limits``.
+
+    Args:
+        errors: [N] NME of each face.
+        limits: NMEs, in any order.
+    Raises:
+        TypeError, ValueError: ``errors`` is not [N] non-negative floats.
+    """
+    values = _values("errors", errors, low=0.0)
+    return [float((values <= limit).mean()) for limit in limits]
 
 
 def bootstrap_ci(

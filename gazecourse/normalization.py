@@ -21,10 +21,12 @@ import torch
 from torch.nn import functional as F
 
 from gazecourse.angles import check_rotation, cross, norm, rotation_to_pitchyaw, unit
+from gazecourse.lens import Lens
 from gazecourse.validation import Array, check_array, check_positive, describe
 
 _PARALLEL = 1e-6  # sine of the angle below which two axes count as parallel
 _MOST_SAMPLES_A_SIDE = 16
+_OUTSIDE = -3.0  # in grid_sample's coordinates
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def normalize(
     focal: float = 960,
     distance: float = 600,
     size: tuple[int, int] = (224, 224),
+    lens: Lens | None = None,
 ) -> Normalized:
     """Normalize the image of one face (Zhang et al. 2018): W = C_n · S · R · C_r⁻¹.
 
@@ -162,6 +165,8 @@ def normalize(
         focal: focal length of the virtual camera, pixels.
         distance: d, distance of the face from the virtual camera.
         size: (width, height) of the normalized image, pixels.
+        lens: what bends the picture of the real camera; the normalized image is straight. W maps ideal pixels, so
+            landmarks go through ``lens.undistort`` before ``warp_points``.
     Returns:
         ``Normalized``: the image, R, W and the label transforms. What the real camera did not see is black.
     Raises:
@@ -185,7 +190,7 @@ def normalize(
     matrices = (rotation, warp, virtual_camera @ zoom / zoom[2, 2], rotation @ head)
     if isinstance(image, torch.Tensor):
         matrices = tuple(torch.tensor(m, dtype=torch.float32, device=image.device) for m in matrices)
-    return Normalized(warp_image(image, warp, size), *matrices)
+    return Normalized(warp_image(image, warp, size, lens), *matrices)
 
 
 def _check_image(image: Array) -> None:
@@ -243,7 +248,7 @@ def warp_points(warp: Array, points: Array) -> Array:
     return projected[..., :2] / depth
 
 
-def warp_image(image: Array, warp: Array, size: tuple[int, int]) -> Array:
+def warp_image(image: Array, warp: Array, size: tuple[int, int], lens: Lens | None = None) -> Array:
     """``image`` seen through a homography: the output pixel W p shows what the input shows at p.
 
     Each output pixel looks back through W⁻¹ and samples the input bilinearly. Where the warp shrinks the image, one
@@ -255,6 +260,7 @@ def warp_image(image: Array, warp: Array, size: tuple[int, int]) -> Array:
         warp: [3, 3], input pixels → output pixels, invertible; its scale is chosen so that what lies in front of the
             camera has a positive last coordinate.
         size: (width, height) of the output.
+        lens: what bends the input; the warp is that of the ideal camera.
     Returns:
         The warped image, same kind, dtype and device; black where the input does not reach.
     Raises:
@@ -268,16 +274,16 @@ def warp_image(image: Array, warp: Array, size: tuple[int, int]) -> Array:
     if np.linalg.matrix_rank(matrix) < 3:
         raise ValueError(f"warp must have an inverse; got {matrix.tolist()}.")
     if isinstance(image, torch.Tensor):
-        return _warp_tensor(image, np.linalg.inv(matrix), size)
+        return _warp_tensor(image, np.linalg.inv(matrix), size, lens)
     chw = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    return np.ascontiguousarray(_warp_tensor(chw, np.linalg.inv(matrix), size).numpy().transpose(1, 2, 0))
+    return np.ascontiguousarray(_warp_tensor(chw, np.linalg.inv(matrix), size, lens).numpy().transpose(1, 2, 0))
 
 
-def _warp_tensor(image: torch.Tensor, back: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+def _warp_tensor(image: torch.Tensor, back: np.ndarray, size: tuple[int, int], lens: Lens | None) -> torch.Tensor:
     """``warp_image`` of a [3, H, W] tensor; ``back`` is W⁻¹."""
     samples = _samples_a_side(back, size)
     dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
-    grid = _sampling_grid(back, size, samples, image.shape[-2:])
+    grid = _sampling_grid(back, size, samples, image.shape[-2:], lens)
     grid = torch.from_numpy(grid).to(device=image.device, dtype=dtype)
     # align_corners=False puts -1 and 1 at the image's corners: the course's pixel coordinates.
     fine = F.grid_sample(image.to(dtype)[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False)
@@ -294,17 +300,19 @@ def _samples_a_side(back: np.ndarray, size: tuple[int, int]) -> int:
     return int(np.clip(math.ceil(stretch - 1e-6), 1, _MOST_SAMPLES_A_SIDE))
 
 
-def _sampling_grid(back: np.ndarray, size: tuple[int, int], samples: int, shape: tuple[int, int]) -> np.ndarray:
+def _sampling_grid(
+    back: np.ndarray, size: tuple[int, int], samples: int, shape: tuple[int, int], lens: Lens | None
+) -> np.ndarray:
     """Where each (sub)pixel of the output looks in the input, [h·k, w·k, 2] in grid_sample's [-1, 1] coordinates."""
     width, height = size
-    x, y = np.meshgrid(
-        (np.arange(width * samples) + 0.5) / samples,
-        (np.arange(height * samples) + 0.5) / samples,
-    )
-    u, v, w = np.moveaxis(np.stack([x, y, np.ones_like(x)], -1) @ back.T, -1, 0)
-    visible = w > 0  # the half-space behind the real camera would show a mirrored ghost
-    w = np.where(visible, w, 1.0)
-    outside = -3.0
-    return np.stack(
-        [np.where(visible, 2 * n / w / length - 1, outside) for n, length in ((u, shape[1]), (v, shape[0]))], -1
-    )
+    x = (np.arange(width * samples) + 0.5) / samples
+    y = ((np.arange(height * samples) + 0.5) / samples)[:, None]
+    u, v, w = (row[0] * x + (row[1] * y + row[2]) for row in back)
+    hidden = w <= 0  # the half-space behind the real camera would show a mirrored ghost
+    w[hidden] = 1.0
+    u, v = u / w, v / w
+    if lens is not None:
+        u, v = lens.distort(u, v)
+    grid = np.stack([2 * u / shape[1] - 1, 2 * v / shape[0] - 1], -1)
+    grid[hidden] = _OUTSIDE
+    return grid

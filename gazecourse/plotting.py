@@ -256,20 +256,21 @@ def draw_gaze(
     ax.plot(*start, "o", markersize=2.8 * width, color=color, markeredgecolor="white", zorder=5)
 
 
-def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze") -> None:
+def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze", unit: str = "°") -> None:
     """Mark an error that needs no learning, such as the head-pose prior's, by a line across a gaze curve.
 
     Networks learn the head pose first and can stay there; a curve without this line hides that.
 
     Args:
-        ax: axes with the error in degrees upward.
-        error: degrees.
+        ax: axes with the error upward.
+        error: degrees, or another unit.
         label: what reaches that error; written on the line with its value.
+        unit: written behind the value.
     """
     check_positive("error", error)
     ax.axhline(error, color=INK, linestyle=(0, (2, 2)), linewidth=1.2, zorder=1)
     text = ax.annotate(
-        f"{label}: {error:.1f}°",
+        f"{label}: {error:.1f}{unit}",
         xy=(0.995, error),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),

@@ -25,7 +25,7 @@ class Sample:
     """
 
     image: Tensor
-    gaze: Tensor
+    gaze: Tensor | None = None
     head: Tensor | None = None
     landmarks: Tensor | None = None
     face_center: Tensor | None = None

@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gazecourse.angles import pitchyaw_to_rotation
-from gazecourse.augment import MIRRORED_68, mirror, randomly_mirrored, shaken_landmarks
+from gazecourse.augment import (
+    MIRRORED,
+    MIRRORED_29,
+    MIRRORED_68,
+    MIRRORED_98,
+    covered,
+    mirror,
+    randomly_mirrored,
+    shaken_landmarks,
+    warped,
+)
 from gazecourse.faces import attributes
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.faces.renderer import Renderer
@@ -115,10 +125,41 @@ def test_six_landmarks_exchange_outer_with_outer_and_inner_with_inner_corners():
     assert torch.equal(mirror(batch).landmarks[0], expected)
 
 
+def test_two_landmarks_exchange_the_eyes():
+    batch = numbers(1, width=8, landmarks=2)
+    batch.landmarks = torch.tensor([[[2.0, 3.0], [5.5, 2.5]]])
+    assert torch.equal(mirror(batch).landmarks[0], torch.tensor([[2.5, 2.5], [6.0, 3.0]]))
+
+
 def test_every_part_of_the_face_stays_a_part_of_its_kind():
     parts = [range(17), range(17, 27), range(27, 31), range(31, 36), range(36, 48), range(48, 60), range(60, 68)]
     assert all({MIRRORED_68[point] for point in part} == set(part) for part in parts)
     assert {MIRRORED_68[point] for point in range(36, 42)} == set(range(42, 48)), "right eye and left eye"
+
+
+@pytest.mark.parametrize("points", [29, 98])
+def test_orders_of_the_real_data_sets_exchange_pairs(points):
+    order = torch.tensor(MIRRORED[points])
+    assert sorted(MIRRORED[points]) == list(range(points))
+    assert torch.equal(order[order], torch.arange(points))
+
+
+def test_wflw_keeps_its_middle_and_its_parts():
+    """Chin, bridge and tip of the nose, middles of the lips; jaw, brows, eyes with pupils, outer and inner lips."""
+    middle = [16, 51, 52, 53, 54, 57, 79, 85, 90, 94]
+    assert [point for point in range(98) if MIRRORED_98[point] == point] == middle
+    right_brow, left_brow, right_eye, left_eye = range(33, 42), range(42, 51), range(60, 68), range(68, 76)
+    parts = [range(33), range(51, 60), range(76, 88), range(88, 96)]
+    assert all({MIRRORED_98[point] for point in part} == set(part) for part in parts)
+    assert {MIRRORED_98[point] for point in right_brow} == set(left_brow)
+    assert {MIRRORED_98[point] for point in right_eye} == set(left_eye)
+    assert (MIRRORED_98[60], MIRRORED_98[64], MIRRORED_98[96]) == (72, 68, 97), "outer and inner corners, pupils"
+
+
+def test_cofw_keeps_its_middle_and_exchanges_the_corners_of_the_eyes():
+    middle = [20, 21, 24, 25, 26, 27, 28]  # nose, lips, chin
+    assert [point for point in range(29) if MIRRORED_29[point] == point] == middle
+    assert (MIRRORED_29[8], MIRRORED_29[10], MIRRORED_29[16], MIRRORED_29[22]) == (9, 11, 17, 23)
 
 
 def test_one_half_of_the_faces_is_mirrored_at_random_and_each_of_them_as_a_whole():
@@ -142,6 +183,123 @@ def test_light_from_the_left_comes_from_the_right_in_the_mirror():
     assert mirrored is None or mirrored.tolist() == [0, 2, 1, 3, 4]
 
 
+# ---------------------------------------------------------------------- warps and covers
+
+
+def spot(x, y, side=40):
+    """One image with a bright pixel whose middle is a landmark."""
+    image = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    image[0, :, y, x] = 250
+    return Sample(image, landmarks=torch.tensor([[[x + 0.5, y + 0.5]]]), person=torch.tensor([7]), domain=["studio"])
+
+
+def brightest(batch):
+    """(x, y) of the middle of the brightest pixel."""
+    place = int(batch.image[0, 0].flatten().argmax())
+    side = batch.image.shape[-1]
+    return [place % side + 0.5, place // side + 0.5]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "scale", "shift", "expected"),
+    [
+        (0.0, 1.0, (0.0, 0.0), (30.5, 12.5)),
+        (90.0, 1.0, (0.0, 0.0), (27.5, 30.5)),  # x towards y: (10.5, −7.5) from the middle becomes (7.5, 10.5)
+        (180.0, 1.0, (0.0, 0.0), (9.5, 27.5)),
+        (0.0, 1.0, (4.0, -3.0), (34.5, 9.5)),
+        (90.0, 1.0, (2.0, 1.0), (29.5, 31.5)),  # turned first, then moved
+        (0.0, 0.5, (0.0, 0.0), (25.25, 16.25)),
+    ],
+)
+def test_warp_moves_a_landmark_as_computed_by_hand_and_the_pixel_with_it(degrees, scale, shift, expected):
+    angle = torch.deg2rad(torch.tensor([degrees]))
+    moved = warped(spot(30, 12), angle, torch.tensor([scale]), torch.tensor([shift]))
+    torch.testing.assert_close(moved.landmarks[0, 0], torch.tensor(expected), atol=1e-4, rtol=0)
+    if scale == 1:  # at half the size a single pixel is nearly lost
+        assert brightest(moved) == list(expected)
+
+
+@given(st.floats(-3, 3), st.floats(0.7, 1.5), st.floats(-4, 4), st.floats(-4, 4))
+def test_bright_spots_stay_under_their_landmarks(angle, scale, x, y):
+    image = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    image[0, :, 28:32, 34:38] = 250
+    batch = Sample(image, landmarks=torch.tensor([[[36.0, 30.0]]]))
+    moved = warped(batch, torch.tensor([angle]), torch.tensor([scale]), torch.tensor([[x, y]]))
+    brightness = moved.image[0, 0].float()
+    grid = torch.arange(64) + 0.5
+    center = torch.stack([(brightness.sum(0) * grid).sum(), (brightness.sum(1) * grid).sum()]) / brightness.sum()
+    torch.testing.assert_close(center, moved.landmarks[0, 0], atol=0.15, rtol=0)
+
+
+def test_each_face_of_a_batch_has_its_own_warp():
+    one, other = spot(30, 12), spot(5, 9)
+    both = Sample(torch.cat([one.image, other.image]), landmarks=torch.cat([one.landmarks, other.landmarks]))
+    angle, scale, shift = torch.tensor([0.3, -0.5]), torch.tensor([1.1, 0.9]), torch.tensor([[1.0, 2.0], [-3.0, 0.5]])
+    together = warped(both, angle, scale, shift)
+    for row, single in enumerate((one, other)):
+        alone = warped(single, angle[row : row + 1], scale[row : row + 1], shift[row : row + 1])
+        assert torch.equal(together.image[row], alone.image[0])
+        torch.testing.assert_close(together.landmarks[row], alone.landmarks[0])
+
+
+def test_what_a_warp_would_make_wrong_is_dropped_and_who_it_is_stays():
+    batch = numbers(2)
+    moved = warped(batch, torch.zeros(2), torch.ones(2), torch.zeros(2, 2))
+    assert moved.gaze is None
+    assert moved.head is None
+    assert moved.face_center is None
+    assert moved.screen is None
+    assert moved.factors == {}
+    assert torch.equal(moved.person, batch.person)
+    assert torch.equal(moved.image, batch.image)
+    torch.testing.assert_close(moved.landmarks, batch.landmarks)
+
+
+def test_beyond_the_old_image_its_edge_is_repeated():
+    image = torch.full((1, 3, 8, 8), 200, dtype=torch.uint8)
+    moved = warped(Sample(image), torch.tensor([0.5]), torch.tensor([0.5]), torch.tensor([[3.0, 0.0]]))
+    assert (moved.image == 200).all()
+
+
+def test_a_cover_hides_the_pixels_between_its_corners_in_the_chosen_faces_alone():
+    image = torch.zeros(2, 3, 6, 8, dtype=torch.uint8)
+    batch = Sample(image, landmarks=torch.rand(2, 5, 2))
+    low, high = torch.tensor([[1.0, 2.0], [1.0, 2.0]]), torch.tensor([[4.0, 5.0], [4.0, 5.0]])
+    color = torch.tensor([[9, 8, 7], [9, 8, 7]], dtype=torch.uint8)
+    hidden = covered(batch, torch.tensor([True, False]), low, high, color)
+    expected = torch.zeros(3, 6, 8, dtype=torch.uint8)
+    expected[:, 2:5, 1:4] = torch.tensor([9, 8, 7], dtype=torch.uint8).view(3, 1, 1)
+    assert torch.equal(hidden.image[0], expected)
+    assert torch.equal(hidden.image[1], image[1])
+    assert torch.equal(hidden.landmarks, batch.landmarks)
+    assert (batch.image == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: warped(numbers(3), torch.zeros(2), torch.ones(3), torch.zeros(3, 2)),
+            ValueError,
+            r"angle must .*\[3\]",
+        ),
+        (
+            lambda: warped(numbers(3), torch.zeros(3), torch.zeros(3), torch.zeros(3, 2)),
+            ValueError,
+            "scale must be above",
+        ),
+        (
+            lambda: warped(numbers(3), torch.zeros(3), torch.ones(3), torch.zeros(3)),
+            ValueError,
+            r"shift must .*\[3, 2\]",
+        ),
+    ],
+)
+def test_bad_warps_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -151,7 +309,7 @@ def test_light_from_the_left_comes_from_the_right_in_the_mirror():
         (
             lambda: mirror(numbers(landmarks=5)),
             ValueError,
-            r"landmarks must be \[B, 68 or 6, 2\], whose mirrored order",
+            r"landmarks must be \[B, N, 2\], N one of 2, 6, 29, 68, 98, whose mirrored order",
         ),
         (lambda: shaken_landmarks(bare()), ValueError, r"batch must have landmarks \[B, N, 2\]; it has None"),
     ],

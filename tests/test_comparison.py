@@ -295,8 +295,8 @@ def test_every_method_can_be_built_at_both_profiles_sizes(name):
 @pytest.mark.parametrize(
     ("forward", "name", "missing", "error", "message"),
     [
-        (from_eyes, "two eyes", "landmarks", ValueError, r"landmarks must be \[B, 68 or 6, 2\]; got None"),
-        (from_everything, "iTracker", "landmarks", ValueError, r"landmarks must be \[B, 68 or 6, 2\]; got None"),
+        (from_eyes, "two eyes", "landmarks", ValueError, r"landmarks must be \[B, 68, 6 or 2, 2\]; got None"),
+        (from_everything, "iTracker", "landmarks", ValueError, r"landmarks must be \[B, 68, 6 or 2, 2\]; got None"),
         (from_everything, "iTracker", "face_center", ValueError, r"batch\.face_center must be \[B, 3\]; got None"),
         (from_eyes, "two eyes and head pose", "head", TypeError, "head must be .* got NoneType None"),
     ],

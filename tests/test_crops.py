@@ -78,6 +78,12 @@ def test_with_six_landmarks_an_eye_is_cut_midway_between_its_corners():
     assert left[0, :, 2, 2].tolist() == pytest.approx((79.5, 44.0), abs=1e-3)
 
 
+def test_two_landmarks_are_the_middles_of_the_eyes():
+    right, left = eye_crops(ramps(), torch.tensor([[[41.0, 45.0], [79.5, 44.0]]]), size=(5, 5))
+    assert right[0, :, 2, 2].tolist() == pytest.approx((41.0, 45.0), abs=1e-3)
+    assert left[0, :, 2, 2].tolist() == pytest.approx((79.5, 44.0), abs=1e-3)
+
+
 def test_each_image_of_a_batch_is_cut_at_its_own_landmarks():
     landmarks = torch.cat([eyes_at((40.0, 30.0), (80.0, 30.0)), eyes_at((45.0, 50.0), (70.0, 55.0))])
     right, left = eye_crops(ramps(count=2), landmarks, size=(5, 5))
@@ -119,7 +125,11 @@ def test_the_gradient_flows_to_images_and_landmarks():
             "where the eyes are known; got",
         ),
         (lambda: eye_crops(ramps(), torch.rand(1, 98, 2)), ValueError, "where the eyes are known; got"),
-        (lambda: eye_crops(ramps(), torch.rand(2, 68, 2)), ValueError, r"landmarks must have shape \[1, 68 or 6, 2\]"),
+        (
+            lambda: eye_crops(ramps(), torch.rand(2, 68, 2)),
+            ValueError,
+            r"landmarks must have shape \[1, 68, 6 or 2, 2\]",
+        ),
         (lambda: eye_crops(ramps(), torch.rand(1, 68, 2) * torch.nan), ValueError, "landmarks must be finite"),
         (lambda: eye_crops(ramps(), torch.zeros(1, 68, 2).long()), TypeError, "landmarks must be floating point"),
         (lambda: eye_crops(ramps()[0], eyes_at((1.0, 1.0), (1.0, 1.0))), ValueError, r"images must have shape \[B, C"),

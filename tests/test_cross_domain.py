@@ -16,6 +16,7 @@ from gazecourse.cross_domain import (
     face_band,
     few_faces,
     first,
+    opponent,
     plain,
     purified,
     source_faces,
@@ -201,3 +202,10 @@ def test_the_quick_band_holds_the_eyes_of_nearly_every_face(faces, monkeypatch):
     inside = (points[..., 1] > 0) & (points[..., 1] < band.size[0])
     assert inside.float().mean() > 0.97
     assert cross_domain.face_band() == band
+
+
+def test_the_opponent_is_the_papers_in_the_full_profile_and_counts_more_in_the_quick_one(monkeypatch):
+    monkeypatch.setenv("GAZECOURSE_PROFILE", "full")
+    assert opponent() == Purification(w1=1.0, w2=1.0, k=0.75)
+    monkeypatch.setenv("GAZECOURSE_PROFILE", "quick")
+    assert opponent() == Purification(w1=1.0, w2=5.0, k=0.75)

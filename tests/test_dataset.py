@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from gazecourse import files as course_files
 from gazecourse.angles import vector_to_pitchyaw
 from gazecourse.errors import CourseError
 from gazecourse.faces import attributes, dataset, rendering, shards
@@ -240,8 +241,8 @@ def test_full_disk_leaves_no_half_written_shard_and_says_so(name, monkeypatch, d
 
 
 def test_disk_with_too_little_room_is_named_before_anything_is_drawn(monkeypatch, draws):
-    monkeypatch.setattr(rendering.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
-    with pytest.raises(CourseError, match=r"The images need .* GB in .*synthetic, where .* GB are free"):
+    monkeypatch.setattr(course_files.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+    with pytest.raises(CourseError, match=r"The images need .* GB in .*synthetic.*, where .* GB are free"):
         quietly(tiny())
     assert draws == []
 
@@ -254,7 +255,7 @@ def test_folder_that_cannot_be_made_is_named_before_anything_is_drawn(cache, dra
 
 
 def test_folder_without_write_permission_is_named_before_anything_is_drawn(monkeypatch, draws):
-    monkeypatch.setattr(rendering.os, "access", lambda folder, mode: False)
+    monkeypatch.setattr(course_files.os, "access", lambda folder, mode: False)
     with pytest.raises(CourseError, match="cannot be written to: no permission"):
         quietly(tiny())
     assert draws == []

@@ -122,7 +122,7 @@ def test_noise_in_the_landmarks_costs_little(model, heads, people):
 def test_fit_agrees_with_scipys_least_squares(model, heads, fit):
     """The cost function written again, in NumPy and with another parametrization of the rotation."""
     mean, directions = (tensor.double().numpy() for tensor in model.landmark_basis())
-    prior_mean, prior_spread = (tensor.numpy() for tensor in module._prior(model))
+    prior_mean, prior_spread = (tensor.numpy() for tensor in module.prior(model))
     face = photograph(heads)[0].numpy()
 
     def residuals(parameters):

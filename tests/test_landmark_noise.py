@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gazecourse.angles import pitchyaw_to_vector, vector_to_pitchyaw
+from gazecourse.exercises import landmarks as exercises
 from gazecourse.faces.domains import STUDIO, WILD
-from gazecourse.landmark_noise import OUTLINES, blur_sigma, face_hardness, noisy_labels, subset_of_hardness
+from gazecourse.landmark_noise import (
+    OUTLINES,
+    blur_sigma,
+    face_hardness,
+    noise_learned,
+    noisy_labels,
+    subset_of_hardness,
+)
 
 UNIT = st.floats(0, 1)
 
@@ -260,6 +268,41 @@ def test_points_that_coincide_and_faces_without_extent_stay_finite():
 
 def test_outlines_are_jaw_and_brows_of_the_68_points():
     assert [point for line in OUTLINES for point in line] == list(range(27))
+
+
+# ---------------------------------------------------------------------- noise that was learned
+
+
+def test_share_of_the_noise_by_hand():
+    clean = torch.zeros(1, 2, 2)
+    noisy = torch.tensor([[[3.0, 4.0], [0.0, 10.0]]])  # squares of the lengths: 25 and 100
+    pred = torch.tensor([[[3.0, 4.0], [7.0, 2.0]]])  # dot products: 25 and 20
+    assert noise_learned(pred, clean, noisy) == pytest.approx(45 / 125)
+    assert noise_learned(pred + 50, clean + 50, noisy + 50) == pytest.approx(45 / 125)
+
+
+def test_giving_back_labels_is_1_the_truth_0_and_errors_at_right_angles_count_nothing():
+    clean, noise = faces(4), torch.randn(4, 68, 2, generator=torch.Generator().manual_seed(0)).double()
+    aside = noise.flip(-1) * torch.tensor([1.0, -1.0])
+    for pred, share in ((clean + noise, 1.0), (clean, 0.0), (clean + 5 * aside, 0.0), (clean - 0.5 * noise, -0.5)):
+        assert noise_learned(pred, clean, clean + noise) == pytest.approx(share, abs=1e-9)
+    assert float(exercises._share_of_noise(clean + 0.3 * noise, clean, clean + noise)) == pytest.approx(0.3)
+
+
+def test_errors_that_know_nothing_of_the_noise_have_a_share_of_about_0_however_large_they_are():
+    generator = torch.Generator().manual_seed(2)
+    clean = torch.zeros(500, 68, 2)
+    noisy = torch.randn(500, 68, 2, generator=generator)
+    pred = 10 * torch.randn(500, 68, 2, generator=generator)
+    assert abs(noise_learned(pred, clean, noisy)) < 0.15
+
+
+def test_without_noise_there_is_nothing_to_learn():
+    clean = torch.zeros(2, 68, 2)
+    with pytest.raises(ValueError, match="noisy must differ from clean; there is no noise to learn"):
+        noise_learned(clean + 1, clean, clean)
+    with pytest.raises(ValueError, match=r"pred must have shape \[2, 68, 2\]; got .*\[2, 29, 2\]"):
+        noise_learned(clean[:, :29], clean, clean + 1)
 
 
 # ---------------------------------------------------------------------- bad input

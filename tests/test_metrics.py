@@ -10,6 +10,7 @@ from gazecourse.metrics import (
     auc,
     bootstrap_ci,
     bootstrap_difference,
+    cumulative_errors,
     failure_rate,
     gaze_error,
     gaze_error_by_person,
@@ -56,6 +57,24 @@ def test_nme_divides_by_the_true_not_the_predicted_inter_ocular_distance():
     assert nme(2 * target, target, 68) == pytest.approx(100 / 68 / 100)
 
 
+def test_nme_by_the_box_divides_by_the_root_of_its_area():
+    target = np.zeros((68, 2))
+    target[36], target[45], target[8] = (10.0, 0.0), (40.0, 0.0), (30.0, 30.0)  # a box of 40 × 30 with the zeros
+    pred = target + np.array([0.0, 3.0])
+    assert nme(pred, target, 68, "box") == pytest.approx(3 / np.sqrt(40 * 30))
+    assert nme(pred, target, 68) == pytest.approx(3 / 30)
+    assert nme(2 * target, target, 68, "box") == pytest.approx(nme(4 * target, 2 * target, 68, "box"))
+
+
+def test_nme_refuses_boxes_without_an_area_and_unknown_normalizers():
+    line = np.zeros((68, 2))
+    line[:, 0] = np.arange(68)
+    with pytest.raises(ValueError, match="bounding box has an area; in one, all points are on a line"):
+        nme(line, line, 68, "box")
+    with pytest.raises(ValueError, match="normalizer must be one of 'inter-ocular', 'box'; got 'pupils'"):
+        nme(line, line, 68, "pupils")
+
+
 def test_nme_refuses_coinciding_eye_corners_and_wrong_schemes():
     with pytest.raises(ValueError, match="target must have distinct outer eye corners"):
         nme(np.zeros((1, 68, 2)), np.zeros((1, 68, 2)), 68)
@@ -77,6 +96,12 @@ def test_auc_of_hand_computed_curves():
     assert auc(np.full(3, 0.2)) == 0
     assert auc(np.array([0.05])) == pytest.approx(0.5)
     assert auc(np.array([0.02, 0.06, 0.5])) == pytest.approx((0.8 + 0.4 + 0) / 3)
+
+
+def test_cumulative_errors_count_faces_up_to_each_limit():
+    assert cumulative_errors(np.array([0.02, 0.05, 0.3]), [0.1, 0.01, 0.05, 1.0]) == [2 / 3, 0.0, 2 / 3, 1.0]
+    with pytest.raises(ValueError, match="errors must hold at least one value"):
+        cumulative_errors(np.zeros(0), [0.1])
 
 
 @given(st.lists(st.floats(0, 0.3), min_size=1, max_size=30), st.floats(0.01, 0.2))

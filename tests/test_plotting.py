@@ -208,6 +208,12 @@ def test_every_loss_letter_of_a_diagram_is_explained_beside_it():
         assert used == {letter for letter, _ in panel.losses}, panel.title
 
 
+def test_one_system_is_drawn_with_its_title_and_every_box():
+    (ax,) = diagrams.one_system(diagrams.PUREGAZE).axes
+    words = {text.get_text() for text in ax.texts}
+    assert {"PureGaze", *(box.text for box in diagrams.PUREGAZE.boxes)} <= words
+
+
 def test_direction_seen_from_above_has_yaw_zero_towards_the_camera_at_the_bottom():
     yaws = torch.tensor([0.0])
     fig = diagrams.directions_from_above(yaws, {"a": yaws[0], "b": torch.tensor(torch.pi / 2)})

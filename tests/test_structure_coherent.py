@@ -108,6 +108,36 @@ def test_rows_have_k_plus_1_entries_before_and_at_least_as_many_after_the_graph_
     assert points * k / 2 <= (int(symmetric.sum()) - points) / 2 <= points * k
 
 
+@pytest.mark.parametrize(("k", "fewest", "most"), [(3, 102, 204), (2, 68, 136)])
+def test_68_points_with_three_others_each_have_more_edges_than_the_released_graph(k, fewest, most):
+    """99 undirected edges and 266 entries were released: out of reach for k = 3, within that of k = 2."""
+    assert 266 == 2 * 99 + 68
+    for seed in range(5):
+        entries = int(landmark_graph(chain(60, 68, seed), k).sum())
+        edges = (entries - 68) // 2
+        assert fewest <= edges <= most
+    assert (fewest <= 99) is (k == 2)
+
+
+def test_dynamic_weights_of_the_embeddings_own_maps_would_miss_the_papers_count():
+    static_parts = 2_415_762  # embedding and layers at 98 points, without edge weights
+    read_from_backbone = 513 * 392 + 393 * 392
+    read_from_embedding = 393 * 392 + 393 * 392
+    assert f"{(static_parts + read_from_backbone) / 1e6:.2f}" == "2.77"
+    assert f"{(static_parts + read_from_embedding) / 1e6:.2f}" == "2.72"
+    widths = [h for h in range(1, 1024) if f"{(static_parts + 393 * h + (h + 1) * 392) / 1e6:.2f}" == "2.77"]
+    assert (widths[0], widths[-1]) == (445, 457)
+
+
+@pytest.mark.parametrize("head", ["static", "dynamic"])
+def test_fewer_features_a_node_make_the_graph_layers_smaller_and_change_nothing_else(head):
+    wide, narrow = small(head=head), small(head=head, graph_width=16)
+    assert narrow.head.input.convolution.weight.shape == (2, 4 * 16, 16)
+    assert count(narrow.head.embedding) == count(wide.head.embedding)
+    assert count(narrow.head.blocks) < count(wide.head.blocks) / 30
+    assert narrow.eval()(rand(2, 3, 64, 64)).shape == (2, 9, 2)
+
+
 def test_graph_has_three_neighbors_and_is_symmetric_unless_told_otherwise():
     landmarks = chain(50, 12)
     assert torch.equal(landmark_graph(landmarks), landmark_graph(landmarks, k=3, symmetric=True))
@@ -564,6 +594,7 @@ def build(points=6, graph=GRAPH, **options):
         (lambda: build(graph=None), TypeError, r"graph must be a bool tensor \[6, 6\]; got NoneType"),
         (lambda: build(graph=GRAPH & ~torch.eye(6).bool()), ValueError, "graph must connect every landmark to itself"),
         (lambda: build(points=0), ValueError, "points must be 1 or more; got 0"),
+        (lambda: build(graph_width=0), ValueError, "graph_width must be 1 or more; got 0"),
         (lambda: build(head="gcn"), ValueError, "head must be one of 'static', 'dynamic', 'fc'; got 'gcn'"),
         (lambda: build(backbone="vgg"), ValueError, "backbone must be one of 'resnet34', 'small'; got 'vgg'"),
         (lambda: build(size="32"), TypeError, "size must be a whole number; got str '32'"),

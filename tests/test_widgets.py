@@ -175,6 +175,14 @@ def test_drawn_curve_is_the_recorded_one():
     assert errors.get_ylim() == pytest.approx((0, 1.12 * 19))
 
 
+def test_references_bear_the_unit_of_the_errors():
+    curve = LiveCurve(error_label="NME (%)", references={"mean face": 15.21}, unit=" %")
+    fig, _ = curve.figure(recorded())
+    assert [text.get_text() for text in fig.axes[1].texts] == ["mean face: 15.2 %"]
+    fig, _ = LiveCurve(references={"prior": 19.0}).figure(recorded())
+    assert [text.get_text() for text in fig.axes[1].texts] == ["prior: 19.0°"]
+
+
 def test_loss_and_evaluation_of_the_same_name_are_kept_apart():
     history = History()
     history.append("train", step=1, loss=1.0)

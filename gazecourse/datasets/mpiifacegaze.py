@@ -34,16 +34,19 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 
 from gazecourse.angles import from_mpiifacegaze_normalized
+from gazecourse.datasets.hdf5 import HDF5Source, check_entry, open_hdf5, reason
+from gazecourse.datasets.source import Release, digest, listed
 from gazecourse.errors import CourseError
+from gazecourse.images import resized
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
 from gazecourse.validation import check_whole, describe
@@ -181,7 +184,7 @@ class MPIIFaceGaze(Subsets, Dataset):
         for number in person.unique().tolist():
             path = self._path(number)
             places = (person == number).nonzero().flatten()
-            with _open(path) as file:
+            with open_hdf5(path, HOW_TO_GET) as file:
                 for place in places[row[places].argsort()].tolist():
                     stored = _read(path, file, int(row[place]))
                     images[place] = _to_rgb(stored, self.size)
@@ -223,57 +226,20 @@ def _check_folder(root: Path, people: list[int]) -> None:
     raise FileNotFoundError(f"{root} does not hold {names}. {HOW_TO_GET}")
 
 
-def _open(path: Path) -> h5py.File:
-    """The HDF5 file, for reading.
-
-    Raises:
-        FileNotFoundError, CourseError: it is gone, may not be read, is of another format, or cut off.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(128)
-        is_hdf5 = h5py.is_hdf5(path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is not there any more. {HOW_TO_GET}") from error
-    except OSError as error:
-        raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not start:
-        raise CourseError(f"{path} is empty: its download or unpacking was cut off. Unpack it again. {HOW_TO_GET}")
-    if start.startswith(b"MATLAB 5.0"):
-        raise CourseError(
-            f"{path} is a MATLAB file of version 5; the release's are of version 7.3, which is HDF5. Unpack the file "
-            f"of the release again, or in MATLAB load this one and save it with save(file, 'Data', '-v7.3')."
-        )
-    if not is_hdf5:
-        raise CourseError(f"{path} must be an HDF5 file; it begins with {start[:12]!r}. {HOW_TO_GET}")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        reason = _reason(error)
-        verdict = "is cut off" if "truncated" in reason else "cannot be opened"
-        raise CourseError(f"{path} {verdict} ({reason}). If it is not whole, unpack it again. {HOW_TO_GET}") from error
-
-
-def _reason(error: OSError) -> str:
-    """What HDF5 says, without the name of its function: "Unable to open file (truncated file: ...)"."""
-    text = str(error)
-    return text[text.find("(") + 1 :].rstrip(")") if "(" in text else text
-
-
 def _load_labels(path: Path, opposite_signs: bool) -> Tensor:
     """The labels of one person, float32 [N, 16], angles in the course's form, landmarks in pixels of the 448.
 
     Raises:
         FileNotFoundError, CourseError: the file is not what the release has.
     """
-    with _open(path) as file:
+    with open_hdf5(path, HOW_TO_GET) as file:
         for name, shape in (("Data/data", ("N", 3, SIDE, SIDE)), ("Data/label", ("N", 16))):
-            _check_entry(path, file, name, shape)
+            check_entry(path, file, name, shape, HOW_TO_GET)
         images = len(file["Data/data"])
         try:
             labels = file["Data/label"][()].astype(np.float64)
         except OSError as error:
-            raise CourseError(f"{path}: the labels cannot be read ({_reason(error)}). Unpack it again.") from error
+            raise CourseError(f"{path}: the labels cannot be read ({reason(error)}). Unpack it again.") from error
     if len(labels) != images or images == 0:
         raise CourseError(
             f"{path} must hold as many labels as images, and at least one; it holds {images} images and "
@@ -294,22 +260,6 @@ def _load_labels(path: Path, opposite_signs: bool) -> Tensor:
     return torch.from_numpy(labels.astype(np.float32))
 
 
-def _check_entry(path: Path, file: h5py.File, name: str, shape: tuple[int | str, ...]) -> None:
-    """Refuse a file without the entry, or with one of another shape or kind."""
-    entry = file.get(name)
-    if not isinstance(entry, h5py.Dataset):
-        found: list[str] = []
-        file.visititems(lambda key, value: found.append(key) if isinstance(value, h5py.Dataset) else None)
-        listed = ", ".join(found[:8]) + (", …" if len(found) > 8 else "")
-        raise CourseError(f"{path} must hold {name}; it holds {listed or 'nothing'}. {HOW_TO_GET}")
-    same = len(entry.shape) == len(shape) and all(w in ("N", g) for w, g in zip(shape, entry.shape, strict=True))
-    if not same or entry.dtype.kind not in "uif":
-        wanted = ", ".join(str(s) for s in shape)
-        raise CourseError(
-            f"{path}: {name} must be ({wanted}) of numbers; it is {entry.shape} of {entry.dtype}. {HOW_TO_GET}"
-        )
-
-
 def _check_signs(path: Path, pitch: np.ndarray, opposite_signs: bool) -> None:
     """Refuse gaze that points above the camera in the median: these people look at a screen below it."""
     median = np.median(pitch)
@@ -328,7 +278,7 @@ def _read(path: Path, file: h5py.File, row: int) -> np.ndarray:
         stored = file["Data/data"][row]
     except OSError as error:
         raise CourseError(
-            f"{path}: image {row} cannot be read; the file is cut off or damaged ({_reason(error)}). "
+            f"{path}: image {row} cannot be read; the file is cut off or damaged ({reason(error)}). "
             f"Unpack it again. {HOW_TO_GET}"
         ) from error
     low, high = stored.min(), stored.max()
@@ -344,7 +294,67 @@ def _read(path: Path, file: h5py.File, row: int) -> np.ndarray:
 
 def _to_rgb(stored: np.ndarray, size: int) -> Tensor:
     """uint8 RGB [3, size, size] from BGR [3, 448, 448], resized with antialiasing, rounded."""
-    image = torch.from_numpy(stored[::-1].astype(np.float32))
-    if size != SIDE:
-        image = interpolate(image[None], (size, size), mode="bilinear", align_corners=False, antialias=True)[0]
-    return image.round().clamp(0, 255).to(torch.uint8)
+    kept = stored.dtype if stored.dtype == np.uint8 else np.float32
+    image = resized(torch.from_numpy(stored[::-1].astype(kept)), size)
+    return image if image.dtype == torch.uint8 else image.round().clamp(0, 255).to(torch.uint8)
+
+
+class MPIIFaceGazeNormalized(HDF5Source):
+    """The same release as a source of ``gazecourse.datasets.preparing``, which stores it for quick reading.
+
+    Args:
+        root: folder that holds ``p00.mat`` to ``p14.mat``.
+        missing_ok: go on with the people who are there.
+    Raises:
+        FileNotFoundError, CourseError: as ``MPIIFaceGaze``.
+    """
+
+    release = Release(
+        name="mpiifacegaze",
+        kind="normalized",
+        title="MPIIFaceGaze",
+        holder="the Max Planck Institute for Informatics",
+        page=PAGE,
+        agreement="non-commercial research only, CC BY-NC-SA 4.0",
+        download="Download the normalized data, unpack it, and pass the folder that holds p00.mat to p14.mat.",
+    )
+    holds = ("gaze", "head", "landmarks")
+    landmarks = len(LANDMARKS)
+
+    def __init__(self, root: str | os.PathLike[str], *, missing_ok: bool = False) -> None:
+        super().__init__(root)
+        people = [person for person in range(PEOPLE) if (self.root / _file_name(person)).is_file()]
+        missing = [_file_name(person) for person in range(PEOPLE) if person not in people]
+        self._data = MPIIFaceGaze(self.root, size=SIDE, people=people if missing_ok and people else None)
+        if missing:
+            self.warnings.append(f"people missing: {listed(missing, PEOPLE)}")
+        self.person = self._data.person.numpy()
+        self.split = np.zeros(len(self.person), np.int8)
+        self.problem = [""] * len(self.person)
+        labels = (self._data.gaze, self._data.head, self._data.landmarks)
+        self.fingerprint = digest(*(values.numpy().tobytes() for values in labels))
+
+    def part(self, rows: range) -> Self:
+        """The same source with some consecutive records only."""
+        part = super().part(rows)
+        part._data = self._data.subset(list(rows))
+        return part
+
+    def where(self, row: int) -> str:
+        """The file and the image's number in it."""
+        return f"{self.file_of(row)}, image {int(self._data._row[row])}"
+
+    def file_of(self, row: int) -> Path:
+        """The file of the person."""
+        return self._data._path(int(self.person[row]))
+
+    def read(self, file: h5py.File, row: int, size: int) -> Sample:
+        """One face and its labels."""
+        return Sample(
+            image=_to_rgb(_read(self.file_of(row), file, int(self._data._row[row])), size),
+            gaze=self._data.gaze[row],
+            head=self._data.head[row],
+            landmarks=self._data.landmarks[row] * (size / SIDE),
+            person=int(self.person[row]),
+            domain=self.release.name,
+        )

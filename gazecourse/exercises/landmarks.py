@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: wing with its constant C, and soft wing with its constant B."""
+"""Exercises of notebook 09: wing with its constant C, soft wing with its constant B, and who learns label noise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gazecourse.exercises import Checks, Wrong, same_gradient, same_output
+from gazecourse.exercises import Checks, Wrong, compare, same_gradient, same_output
+from gazecourse.landmark_noise import noise_learned as _noise_learned
 
 check = Checks()
 
@@ -213,5 +214,96 @@ SLIPS_OF_SOFT_WING: Slips = [
         ("mean", "this is the mean; every residual should have a value of its own."),
         ("sum", "this is the sum; every residual should have a value of its own."),
         ("wing", "this is wing, with ω = ω₁: soft wing has the logarithm outside, not inside."),
+    )
+]
+
+
+# --- who learns label noise? --------------------------------------------------------------------
+
+
+def _share_of_noise(pred: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
+    error, noise = pred - clean, noisy - clean
+    return (error * noise).sum() / noise.square().sum()
+
+
+@check.exercise(
+    reference=_share_of_noise,
+    difficulty=2,
+    minutes=10,
+    hints=(
+        "Two arrows begin at every true landmark: to the prediction, and to the noisy label. How far does the first "
+        "reach along the second?",
+        "The dot product of both arrows says how far they agree; a network whose errors have nothing to do with the "
+        "noise has dot products around 0 on average, however large its errors are.",
+        "Divide by the dot product of the noise with itself, so that giving back every label is 1. Sum over all faces, "
+        "landmarks and axes before dividing.",
+        "error, noise = pred - clean, noisy - clean; return (error * noise).sum() / noise.square().sum()",
+    ),
+)
+def noise_learned(candidate):
+    """Giving back the labels is 1, giving back the truth is 0, and errors of another kind do not count."""
+    clean = 100 + 30 * torch.randn(6, 5, 2)
+    noise = torch.linspace(0.5, 6, 6).view(6, 1, 1) * torch.randn(6, 5, 2)
+    noisy = clean + noise
+    aside = noise.flip(-1) * torch.tensor([1.0, -1.0])  # at right angles to the noise, and as long
+    cases = (
+        (noisy, "a network that gives back every label"),
+        (clean + 0.3 * noise, "a network that goes 30 % of the way from the truth to the labels"),
+        (clean, "a network that gives back the truth"),
+        (clean + 3 * aside, "a network whose errors are large and at right angles to the noise"),
+        (clean - 0.5 * noise, "a network whose errors point away from the labels"),
+        (clean + 0.4 * noise + aside, "a network with both kinds of errors"),
+        (clean + torch.linspace(0.0, 1.0, 6).view(6, 1, 1) * noise, "a network that has learned some labels only"),
+    )
+    for pred, setting in cases:
+        got, want = candidate(pred.clone(), clean.clone(), noisy.clone()), _noise_learned(pred, clean, noisy)
+        if isinstance(got, (Tensor, float)) and torch.as_tensor(got).ndim == 0 and abs(float(got) - want) > 1e-4:
+            for slip, words in SLIPS_OF_NOISE_LEARNED:
+                if abs(float(got) - float(slip(pred, clean, noisy))) < 1e-4:
+                    raise Wrong(f"{setting}: {words}")
+        compare(f"the share for {setting}", got, want, tolerance=1e-4)
+
+
+def _slip_of_noise(change: str) -> Callable[..., Tensor]:
+    """The share with one slip."""
+
+    def slip(pred: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
+        error, noise = pred - clean, noisy - clean
+        if change == "lengths":
+            return error.norm() / noise.norm()
+        if change == "squares":
+            return error.square().sum() / noise.square().sum()
+        if change == "cosine":
+            return (error * noise).sum() / (error.norm() * noise.norm())
+        if change == "by the error":
+            return (error * noise).sum() / error.square().sum()
+        if change == "from the label":
+            return ((pred - noisy) * noise).sum() / noise.square().sum()
+        if change == "mean of faces":
+            return ((error * noise).sum((1, 2)) / noise.square().sum((1, 2))).mean()
+        if change == "mean of values":
+            return (error / noise).mean()
+        if change == "absolute":
+            return (error * noise).abs().sum() / noise.square().sum()
+        if change == "minus":
+            return -(error * noise).sum() / noise.square().sum()
+        return (error * noise).mean()
+
+    return slip
+
+
+SLIPS_OF_NOISE_LEARNED: Slips = [
+    (_slip_of_noise(change), words)
+    for change, words in (
+        ("lengths", "this compares the lengths; errors that do not point at the label should not count."),
+        ("squares", "this compares the squared lengths; errors that do not point at the label should not count."),
+        ("cosine", "this is the angle between both; the share also says how far the prediction goes."),
+        ("by the error", "divide by the noise's square, not by the error's."),
+        ("from the label", "the error begins at the truth, too: P̂ − P."),
+        ("mean of faces", "sum over all faces before dividing: faces with little noise would count as much as others."),
+        ("mean of values", "sum before dividing: where the noise is nearly 0, a quotient is huge."),
+        ("absolute", "the signs matter: errors that point away from the label count against it."),
+        ("minus", "the sign is turned around: giving back the labels should be 1."),
+        ("mean", "divide by the square of the noise, so that giving back the labels is 1."),
     )
 ]

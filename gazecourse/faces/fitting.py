@@ -95,7 +95,7 @@ def fit_identity(
     faces = points if points.ndim == 3 else points.reshape(-1, 68, 2)
     head = model or HeadModel()
     mean, directions = (tensor.double().cpu() for tensor in head.landmark_basis())
-    prior_mean, prior_spread = _prior(head)
+    prior_mean, prior_spread = prior(head)
     middle = torch.tensor([width / 2, height / 2], dtype=torch.float64)
 
     def project(parameters: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def fit_identity(
     )
 
 
-def _prior(head: HeadModel) -> tuple[Tensor, Tensor]:
+def prior(head: HeadModel) -> tuple[Tensor, Tensor]:
     """μ and s [K + M]: how the coefficients are spread among people."""
     shape = [(0.0, ASYMMETRY_SPREAD if n.startswith("asym") else SHAPE_SPREAD) for n in head.identity_names]
     table = torch.tensor(shape + [MACRO_PRIOR[name] for name in head.macro_names], dtype=torch.float64)

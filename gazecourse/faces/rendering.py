@@ -7,18 +7,10 @@ and one version of PyTorch: another, or a GPU, may round a color the other way, 
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from multiprocessing import get_context, parent_process
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -28,6 +20,8 @@ from gazecourse.errors import CourseError
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.faces.renderer import Renderer
 from gazecourse.faces.shards import FaceSet, Shard
+from gazecourse.files import require_room
+from gazecourse.processes import available_cores, worked
 from gazecourse.validation import check_whole
 
 CPU_PIXELS = 2**18
@@ -87,11 +81,6 @@ def render(
     return total
 
 
-def available_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def draw(device: torch.device | str, task: Task) -> Arrays:
     """Images, labels and factors of some images of a set, as they are stored.
 
@@ -138,80 +127,15 @@ def _device(name: str | None) -> torch.device:
 
 def _prepare_folders(shards: list[Shard]) -> None:
     """Find out before minutes of rendering, not after, that a folder cannot be written or holds too little."""
-    for folder in dict.fromkeys(shard.faces.folder for shard in shards):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CourseError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise CourseError(f"The folder {folder} cannot be written to: no permission.")
     needed = sum(len(shard.indices) * 3 * shard.faces.size**2 for shard in shards)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise CourseError(
-            f"The images need {needed / 1e9:.1f} GB in {folder.parent}, where {free / 1e9:.1f} GB are free."
-        )
+    for folder in dict.fromkeys(shard.faces.folder for shard in shards):
+        require_room(folder, needed)
 
 
 @contextmanager
 def drawn(tasks: list[Task], device: torch.device, processes: int) -> Iterator[Iterator[Arrays]]:
     """An iterator over the results of ``draw`` for all tasks, in order. On a GPU, ``processes`` does not matter."""
-    processes = min(processes, len(tasks)) if device.type == "cpu" else 1
-    work = partial(draw, str(device))
-    if processes == 1:
-        with _one_thread():
-            yield map(work, tasks)
-        return
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_worker)
-    try:
-        with _starting_processes():
-            results = pool.map(work, tasks)
+    processes = processes if device.type == "cpu" else 1
+    again = "Render again in fewer processes; finished shards are kept."
+    with worked(partial(draw, str(device)), tasks, processes, again) as results:
         yield results
-    except BrokenProcessPool as error:
-        raise CourseError(
-            "A rendering process was ended from outside, most likely for lack of memory. Render again in fewer "
-            "processes; finished shards are kept."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread, as in worker processes: sums in another order would be other bytes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _begin_worker() -> None:
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot end its workers; they must not wait for it forever."""
-    parent_process().join()
-    os._exit(1)
-
-
-@contextmanager
-def _starting_processes() -> Iterator[None]:
-    """What new processes see while they start: no main module and no interrupts.
-
-    They would import the caller's script otherwise, and so run it once more; and Ctrl-C, which reaches every process
-    of a terminal, is the main process's to deal with.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        if masked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, masked)

@@ -8,8 +8,6 @@ renderer is rendered again, and several machines can fill one folder.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from torch import Tensor
 
 from gazecourse.faces.domains import DOMAINS, MOST_PEOPLE, SPLITS
 from gazecourse.faces.renderer import VERSION
-from gazecourse.files import atomic_write
+from gazecourse.files import read_checked, write_checked
 from gazecourse.paths import data_dir
 from gazecourse.validation import check_choice, check_whole
 
@@ -109,11 +107,7 @@ class Shard:
         Raises:
             CourseError: the system refused (disk full, no permission). No half-written file is left.
         """
-        content = safetensors.numpy.save(tensors)
-        manifest = json.dumps(self._manifest(content), indent=1)
-        for path, text in ((self.path, content), (self.manifest_path, manifest.encode())):
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(text)
+        write_checked(self.path, safetensors.numpy.save(tensors), self._description)
 
     def load(self) -> dict[str, Tensor] | None:
         """The tensors; None where the shard is missing, damaged, or of other parameters or another version."""
@@ -125,17 +119,14 @@ class Shard:
         return self._verified() is not None
 
     def _verified(self) -> bytes | None:
-        try:
-            content, manifest = self.path.read_bytes(), self.manifest_path.read_bytes()
-            return content if json.loads(manifest) == self._manifest(content) else None
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # a manifest that is cut off is no JSON
-            return None
+        found = read_checked(self.path)
+        return found[0] if found and found[1] == self._description else None
 
-    def _manifest(self, content: bytes) -> dict[str, str | int | list[int]]:
+    @property
+    def _description(self) -> dict[str, str | int]:
         return {
             **self.faces.parameters,
             "renderer": VERSION,
             "first": self.indices.start,
             "count": len(self.indices),
-            "sha256": hashlib.sha256(content).hexdigest(),
         }

@@ -216,11 +216,22 @@ def _check_landmarks(pred: Tensor, target: Tensor, penalty: Penalty) -> None:
         raise ValueError(f"target must hold landmarks; got {describe(target)}.")
     if not callable(penalty):
         raise TypeError(f"penalty must be a function of the residuals, such as soft_wing; got {describe(penalty)}.")
-    if penalty not in (l1, l2) and bool((target.abs() <= 1).all()):
+    warn_of_shares(target, penalty, stacklevel=4)
+
+
+def warn_of_shares(landmarks: Tensor, penalty: Penalty, *, stacklevel: int = 2) -> None:
+    """Warn where landmarks seem to be shares of the image and the penalty has constants in pixels.
+
+    Args:
+        landmarks: any shape.
+        penalty: as in ``landmark_loss``; ``l1`` and ``l2`` have no such constants.
+        stacklevel: as in ``warnings.warn``.
+    """
+    if penalty not in (l1, l2) and bool((landmarks.abs() <= 1).all()):
         warnings.warn(
             "The landmarks lie in [0, 1] or [-1, 1], as shares of the image; this penalty has constants in pixels. "
             "Soft wing is plain L1 there, for residuals are below omega1. Give landmarks and predictions in pixels.",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

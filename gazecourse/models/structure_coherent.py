@@ -1,8 +1,9 @@
 """Face alignment with a graph: landmarks that hold on to their neighbors (Lin et al., IEEE TIP 2021).
 
-Graphs here have 98 points at most, so that a whole adjacency matrix is 9,604 numbers. Plain dense products on it take a
-third of the time of gathering along edges, which is how graph libraries work, and they serve weights that differ from
-face to face, which sparse matrices do not. So no graph library is needed.
+Would a graph library such as PyTorch Geometric serve better? Not here: it gathers features along lists of edges, which
+pays off for large graphs of many shapes. These have 98 points at most and one shape, so that a whole adjacency matrix
+is 9,604 numbers; a dense product with it takes a third of the time of gathering, allows weights that differ from face
+to face, and is the paper's equation as it stands.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def landmark_graph(landmarks: Tensor, k: int = 3, symmetric: bool = True) -> Ten
         C = ½ (|C_x| + |C_y|),   C_x, C_y: Pearson correlations of the x and y coordinates over all faces
 
     Each row keeps its k + 1 largest entries, of which the landmark itself is one. Ties go to the lower number.
+
+    N landmarks choose k others each, and an edge serves two choices at most: the symmetric graph has N k/2 to N k
+    edges. So 68 points with k = 3 have 102 or more. The graph that was released with the paper has 99; it is what k = 2
+    can give (68 to 136), where the point itself counts among the three. Here k counts others, as the paper's text does.
 
     Args:
         landmarks: [M, N, 2] of M training faces, in pixels of crops that hold the face alike.
@@ -162,9 +167,10 @@ class DynamicEdges(Edges):
 
         global average pooling → fully connected, ReLU → fully connected → one number per edge → softmax over a row
 
-    Read from the backbone's 512 maps, with as many hidden units as the node embedding has maps (392 at 98 points), and
-    with k + 1 = 4 entries a row, the head has the 2.77 M parameters that the paper prints. Read from the node
-    embedding's own maps it would have 2.72 M.
+    The paper's text pools the node embedding; its number of parameters says the backbone. Read from the backbone's 512
+    maps, with as many hidden units as the node embedding has maps (392 at 98 points) and k + 1 = 4 entries a row, the
+    head has the 2.77 M that the paper prints. Read from the embedding's 392 maps it would have 2.72 M, and 2.77 M only
+    with about 450 hidden units, a width that is nowhere else. So the number decides; this choice is a reconstruction.
 
     Args:
         graph: adjacency, bool [N, N].
@@ -262,11 +268,12 @@ class GraphHead(nn.Module):
         maps: shape (C, h, w) of the features.
         graph: adjacency, bool [N, N].
         dynamic: edge weights are read from every face, and shared by all layers; else each layer learns its own.
+        width: features of a node inside the graph layers.
     """
 
-    def __init__(self, maps: tuple[int, int, int], graph: Tensor, dynamic: bool) -> None:
+    def __init__(self, maps: tuple[int, int, int], graph: Tensor, dynamic: bool, width: int = WIDTH) -> None:
         super().__init__()
-        channels, height, width = maps
+        channels, rows, columns = maps
         self.points = len(graph)
         middle, nodes = max(1, channels // 2), NODE_MAPS * self.points
         self.embedding = nn.Sequential(
@@ -279,9 +286,9 @@ class GraphHead(nn.Module):
         )
         self.edges = DynamicEdges(graph, channels, nodes) if dynamic else None
         own = None if dynamic else graph
-        self.input = GraphLayer(NODE_MAPS * height * width, WIDTH, own)
-        self.blocks = nn.ModuleList(GraphBlock(WIDTH, own) for _ in range(BLOCKS))
-        self.output = GraphLayer(WIDTH, 2, own, activate=False)
+        self.input = GraphLayer(NODE_MAPS * rows * columns, width, own)
+        self.blocks = nn.ModuleList(GraphBlock(width, own) for _ in range(BLOCKS))
+        self.output = GraphLayer(width, 2, own, activate=False)
         nn.init.normal_(self.output.convolution.weight, std=0.01)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -339,6 +346,7 @@ class StructureCoherentNet(nn.Module):
         backbone: "resnet34", or "small" for a CPU.
         head: "static", "dynamic" or "fc".
         size: height and width of the face in pixels.
+        graph_width: features of a node inside the graph layers; 128 in the paper, fewer for a CPU.
         mean_shape: [N, 2] pixels, the mean face of the training set; the head predicts the offset from it. Default:
             zeros.
     Raises:
@@ -353,6 +361,7 @@ class StructureCoherentNet(nn.Module):
         head: str = "static",
         size: int | tuple[int, int] = 256,
         *,
+        graph_width: int = WIDTH,
         mean_shape: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -367,7 +376,8 @@ class StructureCoherentNet(nn.Module):
             self.head = FullyConnectedHead(self.maps, self.points)
         else:
             graph = _check_adjacency("graph", graph, self.points)
-            self.head = GraphHead(self.maps, graph, dynamic=head == "dynamic")
+            width = check_whole("graph_width", graph_width, 1)
+            self.head = GraphHead(self.maps, graph, head == "dynamic", width)
         # Wing and soft wing pull the less the further off a landmark is: at 100 pixels soft wing's slope is 0.2, at 5
         # it is 3.6. From the corner of the image a network would creep for its first epochs. The last layer is small,
         # so that it begins at the mean face, with residuals where the losses pull hardest.

@@ -46,7 +46,8 @@ class LiveCurve:
     Args:
         title: what is trained, above the picture.
         error_label: the vertical axis of the evaluations, with its unit.
-        references: horizontal lines among the evaluations, name to degrees: what an error must beat to mean something.
+        references: horizontal lines among the evaluations, name to error: what an error must beat to mean something.
+        unit: of the errors, written behind the values of the references.
         pictures: called for each drawing; returns images [N, 3, H, W], uint8 or floats in [0, 1], shown in a row
             below the curves (the first ten). For example reconstructions that change during training.
     """
@@ -57,9 +58,10 @@ class LiveCurve:
         *,
         error_label: str = "gaze error (degrees)",
         references: Mapping[str, float] | None = None,
+        unit: str = "°",
         pictures: Callable[[], Tensor] | None = None,
     ) -> None:
-        self.title, self.error_label, self.pictures = title, error_label, pictures
+        self.title, self.error_label, self.unit, self.pictures = title, error_label, unit, pictures
         self.references = dict(references or {})
         for name, value in self.references.items():
             check_positive(f"references[{name!r}]", value)
@@ -92,9 +94,8 @@ class LiveCurve:
 
     def figure(self, history: History) -> tuple[Figure, str]:
         """The picture of a history and its description in words."""
-        return draw_run(
-            history, self.title, self.error_label, self.references, None if self.pictures is None else self.pictures()
-        )
+        pictures = None if self.pictures is None else self.pictures()
+        return draw_run(history, self.title, self.error_label, self.references, pictures, self.unit)
 
 
 def in_notebook() -> bool:
@@ -115,6 +116,7 @@ def draw_run(
     error_label: str = "gaze error (degrees)",
     references: Mapping[str, float] | None = None,
     pictures: Tensor | None = None,
+    unit: str = "°",
 ) -> tuple[Figure, str]:
     """Losses on the left, evaluations with reference lines on the right, images below; and all that in words.
 
@@ -136,7 +138,7 @@ def draw_run(
     words = [_draw_losses(axes[0], history, losses)]
     _finish(axes[0], f"{title}: training" if title else "training", "loss (bold: moving average)", rows)
     if len(axes) == 2:
-        words.append(_draw_errors(axes[1], history, errors, error_label, references or {}))
+        words.append(_draw_errors(axes[1], history, errors, error_label, references or {}, unit))
         _finish(axes[1], "after each epoch", error_label, rows)
     for ax in axes:
         ax.set_xlim(0, 1.02 * max((record["step"] for record in history.records), default=1))
@@ -162,7 +164,9 @@ def _draw_losses(ax: Axes, history: History, names: Sequence[str]) -> str:
     return f"Training losses over the steps: {', '.join(words) or 'none yet'}."
 
 
-def _draw_errors(ax: Axes, history: History, names: Sequence[str], label: str, references: Mapping[str, float]) -> str:
+def _draw_errors(
+    ax: Axes, history: History, names: Sequence[str], label: str, references: Mapping[str, float], unit: str
+) -> str:
     """Each evaluation with its points, from zero up, and the reference lines."""
     from gazecourse import plotting
 
@@ -173,7 +177,7 @@ def _draw_errors(ax: Axes, history: History, names: Sequence[str], label: str, r
         words.append(f"{name} now {values[-1]:.3g}, best {values.min():.3g}")
         highest = max(highest, values.max())
     for name, value in references.items():
-        plotting.prior_line(ax, value, name)
+        plotting.prior_line(ax, value, name, unit)
         words.append(f"for comparison {name} {value:.3g}")
     ax.set_ylim(0, 1.12 * highest or 1)
     return f"Evaluations, {label}: {', '.join(words)}."

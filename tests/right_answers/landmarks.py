@@ -62,7 +62,26 @@ def pieces_added(residual, omega1, omega2, epsilon):
     return small * x + (1 - small) * (omega2 * torch.log(1 + x / epsilon) + b)
 
 
+# --- who learns label noise? --------------------------------------------------------------------
+
+
+def dot_products(pred, clean, noisy):
+    error, noise = (pred - clean).flatten(), (noisy - clean).flatten()
+    return torch.dot(error, noise) / torch.dot(noise, noise)
+
+
+def least_squares(pred, clean, noisy):
+    error, noise = (pred - clean).reshape(-1, 1), (noisy - clean).reshape(-1, 1)
+    return torch.linalg.lstsq(noise, error).solution.item()
+
+
+def means_of_products(pred, clean, noisy):
+    noise = noisy - clean
+    return ((pred - clean) * noise).mean() / (noise**2).mean()
+
+
 RIGHT = {
     "wing": [with_log1p, masks_added, clamped, filled_in],
     "soft_wing": [one_logarithm_of_a_quotient, clamped_soft, filled_in_soft, pieces_added],
+    "noise_learned": [dot_products, least_squares, means_of_products],
 }

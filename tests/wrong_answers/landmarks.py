@@ -195,6 +195,53 @@ def soft_root(residual, omega1, omega2, epsilon):
     return torch.where(x < omega1, x, omega2 * torch.log(1 + x / epsilon) + offset(omega1, omega2, epsilon))
 
 
+# --- who learns label noise? --------------------------------------------------------------------
+
+
+def lengths_compared(pred, clean, noisy):
+    return (pred - clean).norm() / (noisy - clean).norm()
+
+
+def squares_compared(pred, clean, noisy):
+    return ((pred - clean) ** 2).sum() / ((noisy - clean) ** 2).sum()
+
+
+def cosine(pred, clean, noisy):
+    return torch.cosine_similarity((pred - clean).flatten(), (noisy - clean).flatten(), dim=0)
+
+
+def divided_by_the_error(pred, clean, noisy):
+    error, noise = pred - clean, noisy - clean
+    return (error * noise).sum() / (error**2).sum()
+
+
+def measured_from_the_label(pred, clean, noisy):
+    return ((pred - noisy) * (noisy - clean)).sum() / ((noisy - clean) ** 2).sum()
+
+
+def faces_averaged(pred, clean, noisy):
+    error, noise = pred - clean, noisy - clean
+    return ((error * noise).sum((1, 2)) / (noise**2).sum((1, 2))).mean()
+
+
+def quotients_averaged(pred, clean, noisy):
+    return ((pred - clean) / (noisy - clean)).mean()
+
+
+def one_for_each_face(pred, clean, noisy):
+    error, noise = pred - clean, noisy - clean
+    return (error * noise).sum((1, 2)) / (noise**2).sum((1, 2))
+
+
+def turned_around(pred, clean, noisy):
+    noise = clean - noisy
+    return ((pred - clean) * noise).sum() / (noise**2).sum()
+
+
+def mean_distance_to_the_labels(pred, clean, noisy):
+    return 1 - (pred - noisy).norm(dim=-1).mean() / (noisy - clean).norm(dim=-1).mean()
+
+
 WRONG = {
     "wing": [
         signed,
@@ -235,9 +282,28 @@ WRONG = {
         soft_constants_written_in,
         soft_root,
     ],
+    "noise_learned": [
+        lengths_compared,
+        squares_compared,
+        cosine,
+        divided_by_the_error,
+        measured_from_the_label,
+        faces_averaged,
+        quotients_averaged,
+        one_for_each_face,
+        turned_around,
+        mean_distance_to_the_labels,
+    ],
 }
 
 WORDS = [
+    ("noise_learned", lengths_compared, "this compares the lengths"),
+    ("noise_learned", squares_compared, "this compares the squared lengths"),
+    ("noise_learned", cosine, "the share also says how far the prediction goes"),
+    ("noise_learned", divided_by_the_error, "divide by the noise's square"),
+    ("noise_learned", measured_from_the_label, "the error begins at the truth, too"),
+    ("noise_learned", faces_averaged, "sum over all faces before dividing"),
+    ("noise_learned", turned_around, "the sign is turned around"),
     ("wing", signed, "the residuals have signs"),
     ("wing", without_c, "the pieces do not meet at ω: C is missing"),
     ("wing", c_added, "the sign of C is turned around"),

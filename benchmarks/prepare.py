@@ -1,0 +1,142 @@
+"""How fast real sets are prepared and read back, and in how much memory.
+
+    python benchmarks/prepare.py                          1,500 normalized images, 300 photographs
+    python benchmarks/prepare.py --normalized 45000 --photographs 45000    as many as MPIIFaceGaze has; 30 GB of disk
+
+The data is made for it, in the releases' true formats: normalized faces in HDF5 files of MATLAB 7.3, and photographs of
+1280 × 720 with their calibration. Measured is what ``python -m gazecourse prepare`` does, processes' start included,
+and then what a training reads: random batches of 128.
+
+``share_of_cores`` tells whether the processes had a core each. Where something else was running it is well below 1, and
+``core_milliseconds_per_image``, which others do not change much, tells what the machine can do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+import torch
+from memory import GIB, peak_memory
+from PIL import Image
+from report import write
+
+from gazecourse.datasets import StoredFaces, open_release
+from gazecourse.datasets.preparing import MOST_PROCESSES, prepare, store_folder
+from gazecourse.processes import available_cores
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import releases as made
+
+PEOPLE = 15
+BATCH = 128
+
+
+def noise(height: int, width: int, seed: int) -> np.ndarray:
+    """A picture [H, W, 3] with structure at several scales, so that it compresses as photographs do."""
+    generator = np.random.default_rng(seed)
+    picture = np.zeros((height, width, 3))
+    for cells in (4, 16, 64, 256):
+        coarse = Image.fromarray(generator.integers(0, 255, (cells, cells, 3), np.uint8))
+        picture += np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), float) / 4
+    return picture.astype(np.uint8)
+
+
+def normalized_release(root: Path, images: int) -> None:
+    """MPIIFaceGaze, normalized: the images among the fifteen people."""
+    each = -(-images // PEOPLE)
+    some = np.stack([noise(448, 448, seed)[..., ::-1].transpose(2, 0, 1) for seed in range(8)])
+    made.mpiifacegaze_normalized(root, range(PEOPLE), each, "u1", picture=some[0].transpose(1, 2, 0))
+    for path in sorted(root.iterdir()):
+        with h5py.File(path, "a") as file:
+            for row in range(each):
+                file["Data/data"][row] = some[row % 8]
+
+
+def raw_release(root: Path, images: int) -> None:
+    """MPIIFaceGaze as recorded: photographs of about 200 KB."""
+    each = -(-images // PEOPLE)
+    photographs = []
+    for seed in range(8):
+        buffer = io.BytesIO()
+        Image.fromarray(noise(720, 1280, seed)).save(buffer, "jpeg", quality=90)
+        photographs.append(buffer.getvalue())
+    for person in range(PEOPLE):
+        folder = root / f"p{person:02d}"
+        made.calibration(folder / "Calibration")
+        (folder / "day01").mkdir(parents=True)
+        lines = []
+        for number in range(each):
+            name = f"day01/{number:05d}.jpg"
+            (folder / name).write_bytes(photographs[number % 8])
+            center = np.array([20.0 * np.sin(number), 20.0 * np.cos(number), 500.0 + number % 100])
+            lines.append(made.line_of_photograph(name, center, made.target_on_screen(center)))
+        (folder / f"p{person:02d}.txt").write_text("\n".join(lines) + "\n")
+
+
+def measure(kind: str, root: Path, into: Path, processes: int) -> dict[str, float]:
+    """Rates and memory of preparing a release and of reading it back."""
+    source = open_release("mpiifacegaze", root, kind)
+    before, start = _core_seconds(), time.perf_counter()
+    with peak_memory() as peak:
+        manifest = prepare(source, root=into, processes=processes)
+    seconds, core_seconds = time.perf_counter() - start, _core_seconds() - before
+    faces = StoredFaces(store_folder(source, 224, into))
+    return {
+        "release": kind,
+        "images": manifest["images"],
+        "processes": processes,
+        "images_per_second": round(manifest["images"] / seconds, 1),
+        "core_milliseconds_per_image": round(1000 * core_seconds / manifest["images"], 2),
+        "share_of_cores": round(core_seconds / seconds / processes, 2),
+        "peak_memory_gib": round(peak.size / GIB, 2),
+        "read_per_second": round(_read(faces), 0),
+    }
+
+
+def _core_seconds() -> float:
+    """Processor time that this process and all its children, ended ones too, have had so far."""
+    times = psutil.Process().cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _read(faces: StoredFaces, batches: int = 20) -> float:
+    """Images per second in random batches, in this process alone."""
+    order = torch.randint(len(faces), (batches, BATCH), generator=torch.Generator().manual_seed(0))
+    start = time.perf_counter()
+    for rows in order:
+        faces.__getitems__(rows)
+    return order.numel() / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Make the data, measure, print and write ``results/prepare.json``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--normalized", type=int, default=1_500, help="images (default: 1500)")
+    parser.add_argument("--photographs", type=int, default=300, help="images (default: 300)")
+    parser.add_argument("--processes", type=int, default=min(available_cores(), MOST_PROCESSES))
+    parser.add_argument("--dry", action="store_true", help="print only; write no file")
+    wanted = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="gazecourse-prepare-") as folder:
+        for kind, make, count in (
+            ("normalized", normalized_release, wanted.normalized),
+            ("raw", raw_release, wanted.photographs),
+        ):
+            root = Path(folder, kind)
+            make(root, count)
+            rows.append(measure(kind, root, Path(folder, "stores"), wanted.processes))
+            print(rows[-1], flush=True)
+    if not wanted.dry:
+        print(write("prepare", "cpu", measurements=rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The commands for real data and trained systems: prepare, train, evaluate, predict, compare.
+
+Heavy modules are imported when a command runs, so that help and mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gazecourse import profiles
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from gazecourse.history import History
+    from gazecourse.logbook import Progress
+
+SUMMARY = """\
+  prepare     convert a real data set that you downloaded, for quick training
+  train       train a gaze system on one set and test it on others
+  evaluate    test a trained system on another set
+  predict     write a trained system's estimates to a CSV file
+  compare     all results beside the papers' numbers"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the commands to a parser's."""
+    _add_prepare(commands)
+    _add_train(commands)
+    run = {"metavar": "RUN", "help": "folder or name of a run that train made"}
+    evaluate = commands.add_parser("evaluate", help="test a trained system on another set")
+    evaluate.add_argument("run_name", **run)
+    evaluate.add_argument("--on", action="append", required=True, metavar="SET", help="set (may be given again)")
+    evaluate.set_defaults(run=_evaluate)
+    predict = commands.add_parser("predict", help="write a trained system's estimates to a CSV file")
+    predict.add_argument("run_name", **run)
+    predict.add_argument("--on", required=True, metavar="SET", help="set whose test faces are looked at")
+    predict.add_argument("--into", type=Path, required=True, metavar="FILE", help="the CSV file")
+    predict.set_defaults(run=_predict)
+    compare = commands.add_parser("compare", help="all results beside the papers' numbers")
+    compare.set_defaults(run=_compare)
+
+
+def _add_prepare(commands: argparse._SubParsersAction) -> None:
+    prepare = commands.add_parser(
+        "prepare",
+        help="convert a real data set that you downloaded, for quick training",
+        description="Without --from, says what to download, from whom and on what terms. Goes on where it was cut off.",
+    )
+    prepare.add_argument("set", nargs="?", metavar="SET", help="mpiifacegaze, eth_xgaze, gaze360 or eyediap")
+    prepare.add_argument("--from", dest="root", type=Path, metavar="FOLDER", help="folder of the downloaded data")
+    prepare.add_argument("--release", help="which of the set's releases; default: look at the folder")
+    prepare.add_argument("--size", type=int, default=224, help="height and width of the images (default: 224)")
+    prepare.add_argument("--processes", type=int, help="default: one a core, at most 4")
+    prepare.add_argument("--into", type=Path, metavar="FOLDER", help="folder for the set's own (default: the course's)")
+    prepare.add_argument("--missing-ok", action="store_true", help="go on where people or files are missing")
+    prepare.set_defaults(run=_prepare)
+
+
+def _add_train(commands: argparse._SubParsersAction) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a gaze system on one set and test it on others",
+        description="Sets are rendered domains (studio, wild, laptop, lab) or prepared real ones. With the source as "
+        "target, the set's own protocol: MPIIFaceGaze leaves each person out, EYEDIAP a quarter of the people.",
+    )
+    train.add_argument("system", metavar="SYSTEM", help="puregaze, full_face, rt_gene ... (train list names all)")
+    train.add_argument("--source", metavar="SET", help="what to learn from")
+    train.add_argument("--target", action="append", default=[], metavar="SET", help="what to be tested on")
+    train.add_argument("--preset", default="course", help="how to train (default: course; train list names all)")
+    train.add_argument("--profile", choices=profiles.PROFILES, help="sizes; default: GAZECOURSE_PROFILE, else quick")
+    train.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    train.add_argument("--epochs", type=int, help="instead of the preset's, in each of its parts")
+    train.add_argument("--part", action="append", metavar="NAME", help="only this part of a protocol, such as p03")
+    train.add_argument("--precision", default="auto", help="Fabric's name of it, such as bf16-mixed")
+    train.set_defaults(run=_train)
+
+
+# --- prepare ------------------------------------------------------------------------------------
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from gazecourse.datasets.preparing import prepare, store_folder
+    from gazecourse.datasets.releases import open_release, releases
+
+    if arguments.set is None:
+        return _list_sets()
+    if arguments.root is None:
+        for release in releases(arguments.set).values():
+            print(f"{release.title}\n  {release.how_to_get}\n")
+        print(f"Then: python -m gazecourse prepare {arguments.set} --from FOLDER")
+        return 0
+    source = open_release(arguments.set, arguments.root, arguments.release, missing_ok=arguments.missing_ok)
+    manifest = prepare(source, size=arguments.size, root=arguments.into, processes=arguments.processes)
+    _report(manifest, store_folder(source, arguments.size, arguments.into))
+    return 0
+
+
+def _list_sets() -> int:
+    from gazecourse.datasets.releases import SETS, releases
+    from gazecourse.datasets.store import prepared
+
+    there = prepared()
+    for name in SETS:
+        own = ", ".join(key for key in there if key.startswith(name))
+        print(f"{name:14} releases: {', '.join(releases(name)):28} {'prepared: ' + own if own else 'not prepared'}")
+    print("\npython -m gazecourse prepare SET says what to download, from whom and on what terms.")
+    return 0
+
+
+def _report(manifest: dict, folder: Path) -> None:
+    print(f"{manifest['title']}: {manifest['images']:,} images of {manifest['people']:,} people in {folder}")
+    for reason, count in manifest["left_out"].items():
+        print(f"  left out by the protocol: {count:,} ({reason})")
+    for warning in manifest["warnings"]:
+        print(f"  note: {warning}")
+    if manifest["skipped"]:
+        first = manifest["skipped"][0]
+        where = folder / "manifest.json"
+        print(f"  skipped: {manifest['skipped_count']:,} of {manifest['records']:,}, listed in {where}")
+        print(f"  the first of them: {first['where']}: {first['reason']}")
+    print(f"  terms: {manifest['terms']}")
+
+
+# --- systems ------------------------------------------------------------------------------------
+
+
+class Bar:
+    """A progress bar for trainings in a terminal; see ``logbook.Observer``."""
+
+    stop_requested = False
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.bar: tqdm | None = None
+
+    def begin(self, history: History, progress: Progress) -> None:
+        """Show it."""
+        from tqdm import tqdm
+
+        images = progress.total_steps * progress.batch_size
+        done = progress.step * progress.batch_size
+        self.bar = tqdm(total=images, initial=done, unit=" images", desc=self.title, file=sys.stderr)
+
+    def update(self, progress: Progress) -> None:
+        """Move it."""
+        self.bar.update(progress.step * progress.batch_size - self.bar.n)
+
+    def end(self, progress: Progress) -> None:
+        """Leave it as it is."""
+        self.bar.close()
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from gazecourse import runs
+
+    if arguments.system == "list":
+        return _list_systems()
+    if arguments.source is None:
+        raise ValueError("--source must name what to learn from, such as studio or eth_xgaze.")
+    if arguments.profile:
+        os.environ[profiles.VARIABLE] = arguments.profile
+    folders = runs.train(
+        arguments.system,
+        arguments.source,
+        arguments.target,
+        preset=arguments.preset,
+        seed=arguments.seed,
+        epochs=arguments.epochs,
+        parts=arguments.part,
+        precision=arguments.precision,
+        observer=Bar(f"{arguments.system} on {arguments.source}"),
+    )
+    for folder in folders:
+        print(folder)
+        for path in sorted(folder.glob("on-*.json")):
+            _print_result(path.stem.removeprefix("on-"), runs.evaluate(folder, path.stem.removeprefix("on-")))
+    return 0
+
+
+def _list_systems() -> int:
+    from gazecourse.systems import PRESETS, SYSTEMS
+
+    for name, system in SYSTEMS.items():
+        print(f"{name:22} {system.title}")
+    print()
+    for name, preset in PRESETS.items():
+        print(f"--preset {name}: {preset.origin}")
+    return 0
+
+
+def _print_result(name: str, found: dict) -> None:
+    interval = f"[{found['low']:.2f}, {found['high']:.2f}]"
+    print(f"  {name}: {found['error']:.2f}° {interval}, {found['images']:,} images of {found['people']} people")
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from gazecourse import runs
+
+    folder = runs.find_run(arguments.run_name)
+    for name in arguments.on:
+        _print_result(name, runs.evaluate(folder, name))
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from gazecourse import runs
+
+    count = runs.write_predictions(runs.find_run(arguments.run_name), arguments.on, arguments.into)
+    print(f"{count:,} estimates in {arguments.into}")
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from gazecourse import runs
+
+    print(runs.table())
+    return 0

@@ -1,0 +1,186 @@
+"""The gaze systems by the names of the command line, and how each is trained: the course's way, or as in its paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from gazecourse.comparison import Method, Recipe, Size
+from gazecourse.cross_domain import first_part, plain, purified, second_part
+from gazecourse.errors import CourseError
+from gazecourse.models.pretrained import load_imagenet
+from gazecourse.purification import Purification, three_adams
+from gazecourse.sample import Sample
+from gazecourse.training import OneCycle, Schedule, StepDecay
+from gazecourse.validation import check_choice
+
+BETAS = (0.9, 0.95)
+"""Of PureGaze's Adams."""
+RELEASED = Purification(sigma=20**0.5 / 224, form="exponential")
+"""PureGaze's game with the attention maps that its authors use."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A gaze system.
+
+    Attributes:
+        title: as in tables.
+        network: its name in ``cross_domain.NETWORKS``.
+        purified: whether it is trained with an SA-module as opponent.
+        needs: labels of a ``Sample`` that it looks at, besides the image.
+    """
+
+    title: str
+    network: str
+    purified: bool = False
+    needs: tuple[str, ...] = ()
+
+    def method(self, size: Size, opponent: Purification | None) -> Method:
+        """How it is built, fed and trained; without an opponent's settings the opponent only watches."""
+        return purified(self.network, size, opponent or Purification(w2=0.0)) if self.purified else plain(self.network)
+
+    def check(self, batch: Sample, name: str) -> None:
+        """Refuse faces without a label that the system needs.
+
+        Raises:
+            CourseError: naming the label and the set.
+        """
+        for label in self.needs:
+            if getattr(batch, label) is None:
+                raise CourseError(f"{self.title} needs {_WORDS[label]} of each face, and {name} has none.")
+
+
+_WORDS = {"landmarks": "the landmarks", "head": "the head pose"}
+SYSTEMS = {
+    "full_face": System("Full-Face", "Full-Face"),
+    "full_face_purified": System("Full-Face + SA-module", "Full-Face", True),
+    "rt_gene": System("RT-Gene", "RT-Gene", needs=("landmarks", "head")),
+    "dilated_net": System("Dilated-Net", "Dilated-Net", needs=("landmarks",)),
+    "ca_net": System("CA-Net", "CA-Net", needs=("landmarks",)),
+    "ca_net_purified": System("CA-Net + SA-module", "CA-Net", True, needs=("landmarks",)),
+    "resnet": System("Baseline", "ResNet"),
+    "puregaze": System("PureGaze", "ResNet", True),
+}
+"""What ``python -m gazecourse train`` trains."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of training.
+
+    Attributes:
+        recipe: epochs, batch size and peak learning rate.
+        schedule: of the learning rate.
+        optimizers: instead of the method's own.
+        opponent: settings of the game; None has an opponent watch.
+    """
+
+    recipe: Recipe
+    schedule: Schedule = field(default_factory=OneCycle)
+    optimizers: Callable[[nn.Module, float], list[Optimizer]] | None = None
+    opponent: Purification | None = None
+
+    def method(self, system: System, size: Size) -> Method:
+        """The system's method with this part's optimizers."""
+        method = system.method(size, self.opponent)
+        return method if self.optimizers is None else replace(method, optimizers=self.optimizers)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named way to train.
+
+    Attributes:
+        origin: where the numbers come from.
+        parts: one after the other, each beginning with the weights of the one before.
+        imagenet: begin with ImageNet weights, where the network is of their size and they can be had.
+        networks: names in ``cross_domain.NETWORKS`` that it is meant for; None for all.
+    """
+
+    origin: str
+    parts: Callable[[], Sequence[Part]]
+    imagenet: bool = False
+    networks: tuple[str, ...] | None = None
+
+
+def paper_adams(model: nn.Module, rate: float) -> list[Optimizer]:
+    """PureGaze's Adams; a single one for a network without an opponent."""
+    if hasattr(model, "sa_module"):
+        return three_adams(model, rate)
+    return [torch.optim.Adam(model.parameters(), lr=rate, betas=BETAS)]
+
+
+def nesterov(model: nn.Module, rate: float) -> list[Optimizer]:
+    """SGD with Nesterov's momentum of 0.9 and a weight decay of 1e-4; the opponent, if any, gets an Adam."""
+    settings = {"lr": rate, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
+    if not hasattr(model, "sa_module"):
+        return [torch.optim.SGD(model.parameters(), **settings)]
+    decoder = {id(parameter) for parameter in model.sa_module.parameters()}
+    gaze_side = [parameter for parameter in model.parameters() if id(parameter) not in decoder]
+    return [torch.optim.SGD(gaze_side, **settings), torch.optim.Adam(model.sa_module.parameters(), lr=1e-4)]
+
+
+def _as_puregaze(epochs: int, batch_size: int) -> Callable[[], Sequence[Part]]:
+    return lambda: [Part(Recipe(epochs, batch_size, 1e-4), StepDecay(), paper_adams, RELEASED)]
+
+
+PRESETS = {
+    "course": Preset(
+        "the course's own, for the profile in use: a first part in which the opponent watches, then the second",
+        lambda: [Part(first_part()), Part(second_part(), opponent=Purification())],
+    ),
+    "puregaze-eth_xgaze": Preset(
+        "Cheng et al. 2022 on ETH-XGaze: Adam 1e-4, betas 0.9 and 0.95, batches of 50, 5 epochs",
+        _as_puregaze(5, 50),
+        imagenet=True,
+        networks=("ResNet", "Full-Face", "CA-Net"),
+    ),
+    "puregaze-gaze360": Preset(
+        "Cheng et al. 2022 on Gaze360: Adam 1e-4, betas 0.9 and 0.95, batches of 24, 100 epochs",
+        _as_puregaze(100, 24),
+        imagenet=True,
+        networks=("ResNet", "Full-Face", "CA-Net"),
+    ),
+    "full_face-mpiifacegaze": Preset(
+        "a known re-implementation of Zhang et al. 2017 on MPIIFaceGaze: SGD 0.01 with Nesterov's momentum, weight "
+        "decay 1e-4, batches of 32, 15 epochs, a tenth of the rate after 10 and 13",
+        lambda: [Part(Recipe(15, 32, 0.01), StepDecay((10 / 15, 13 / 15)), nesterov, Purification())],
+        networks=("Full-Face",),
+    ),
+}
+"""Ways to train, by name. Faces are mirrored and their landmarks shaken in all of them."""
+
+
+def preset_for(name: str, system: System) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ValueError: there is none, or it is meant for other systems.
+    """
+    check_choice("preset", name, tuple(PRESETS))
+    preset = PRESETS[name]
+    if preset.networks is not None and system.network not in preset.networks:
+        fitting = [key for key, other in SYSTEMS.items() if other.network in preset.networks]
+        raise ValueError(f"preset {name} is meant for {', '.join(fitting)}; got {system.title}.")
+    return preset
+
+
+def with_imagenet(method: Method) -> Method:
+    """The method, its ResNet begun with ImageNet weights where they fit and can be had; prints which it was."""
+
+    def build(size: Size) -> nn.Module:
+        model = method.build(size)
+        fits = size.width == 1 and hasattr(model, "backbone")
+        print(
+            load_imagenet(model.backbone, "resnet18", without="fc.")
+            if fits
+            else "random weights: those of ImageNet are for ResNets of the full width (--profile full)"
+        )
+        return model
+
+    return replace(method, build=build)

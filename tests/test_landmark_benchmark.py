@@ -1,0 +1,253 @@
+"""The landmark benchmark: what it trains, keeps and compares, on networks that are trained for a few steps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gazecourse.alignment import AlignmentFaces, Scale
+from gazecourse.comparison import Recipe
+from gazecourse.faces import rendering
+from gazecourse.faces.dataset import FaceDataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import landmarks as benchmark
+from landmarks import PARTS, Cell, Plan, contrasts, difference, flat, row
+
+FC, GRAPH = Cell("soft wing", 0.06, "fc", False), Cell("soft wing", 0.06, "dynamic", True)
+WING = Cell("wing", 0.06, "fc", False)
+
+
+def plan(*cells, seeds=(0, 1), **changes):
+    return Plan(cells or (FC,), seeds, **{"recipe": Recipe(1, 8), "faces": 24, **changes})
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAZECOURSE_CACHE", str(tmp_path_factory.mktemp("faces")))
+        patch.setattr(rendering, "available_cores", lambda: 1)
+        yield [FaceDataset(domain, "train", size=48, people=3, images=12) for domain in ("studio", "wild")]
+
+
+@pytest.fixture
+def small(monkeypatch, cache, rendered):
+    """Twenty-four faces of 32² to learn from and to be tested on."""
+    faces = AlignmentFaces(rendered, 32)
+    monkeypatch.setattr(benchmark, "training_faces", lambda: faces)
+    monkeypatch.setattr(benchmark, "test_faces", lambda: faces)
+    monkeypatch.setattr(benchmark, "SOURCES", ("studio", "wild"))
+    monkeypatch.setattr("gazecourse.alignment.scale", lambda: Scale(32, "small", 8))
+    benchmark.learned_from.cache_clear()
+    benchmark.tested_on.cache_clear()
+    yield faces
+    benchmark.learned_from.cache_clear()
+    benchmark.tested_on.cache_clear()
+
+
+# ---------------------------------------------------------------------- what is trained
+
+
+def test_everything_is_each_loss_at_each_level_with_each_head_with_and_without_relative_location():
+    assert len(PARTS["all"]) == len(set(PARTS["all"])) == 5 * 3 * 3 * 2
+    for part in PARTS.values():
+        assert set(part) <= set(PARTS["all"])
+    assert len(PARTS["losses"]) == 15
+    assert len(PARTS["heads"]) == 18
+
+
+def test_the_main_part_holds_both_arguments_of_the_paper():
+    names = list(contrasts(PARTS["main"]))
+    assert len(PARTS["main"]) == 6
+    assert "soft wing − wing: soft wing, noise 0.06, fc, without L_rel" in names
+    assert "soft wing − wing: soft wing, noise 0, fc, without L_rel" in names
+    assert "dynamic with L_rel − fc: soft wing, noise 0.06, dynamic, with L_rel" in names
+
+
+def test_compared_cells_differ_in_what_the_comparison_says_alone():
+    pairs = contrasts(PARTS["all"])
+    for name, (first, second) in pairs.items():
+        assert first in PARTS["all"]
+        assert second in PARTS["all"]
+        assert first.level == second.level
+        same_loss, same_head, same_relative = (
+            first.loss == second.loss, first.head == second.head, first.relative == second.relative
+        )  # fmt: skip
+        if name.startswith("soft wing − wing"):
+            assert (second.loss, same_head, same_relative) == ("wing", True, True)
+        elif name.startswith("with − without"):
+            assert (same_loss, same_head, first.relative, second.relative) == (True, True, True, False)
+        elif "with L_rel − fc" in name:
+            assert (same_loss, second.head, first.relative, second.relative) == (True, "fc", True, False)
+        else:
+            assert (same_loss, same_head) == (True, False)
+    assert sum(name.startswith("soft wing − wing") for name in pairs) == 3 * 3 * 2
+
+
+def test_trainings_go_seed_by_seed():
+    trainings = plan(FC, WING).trainings()
+    assert trainings == [(FC, 0), (WING, 0), (FC, 1), (WING, 1)]
+
+
+def test_kept_measurements_have_names_of_their_own_for_cells_seeds_and_settings(cache):
+    one = plan(*PARTS["all"], seeds=(0, 1, 2))
+    paths = {one.path(*training) for training in one.trainings()}
+    assert len(paths) == 3 * 90
+    assert plan().path(FC, 0) == plan(WING, seeds=(4,)).path(FC, 0), "others trained beside it change nothing"
+    for changes in ({"recipe": Recipe(2, 8)}, {"faces": 16}, {"precision": "bf16-mixed"}):
+        assert plan(**changes).path(FC, 0) != plan().path(FC, 0)
+
+
+# ---------------------------------------------------------------------- one training
+
+
+def test_a_training_is_measured_on_all_sides_and_kept(small, capsys):
+    tiny = plan(FC, GRAPH, seeds=(0,))
+    for training in tiny.trainings():
+        benchmark.kept(training, tiny, threads=None)
+    found = json.loads(tiny.path(GRAPH, 0).read_text())
+    assert set(found) == {"seconds", "tests", "cover", "influence", "training"}
+    assert {"all", "moderate pose", "easy", "medium", "hard"} <= set(found["tests"])
+    assert set(found["tests"]["hard"]) == {"nme", "nme_box", "failure_rate", "auc", "faces", "curve"}
+    assert found["tests"]["all"]["curve"] == sorted(found["tests"]["all"]["curve"])
+    assert set(found["cover"]) == {"all", "hidden", "visible"}
+    assert found["influence"]["under cover"] > 0
+    assert len(found["influence"]["matrix"]) == 7
+    assert found["training"]["to the labels"] > 0
+    assert -0.5 < found["training"]["noise learned"] < 0.5, "nothing is learned in three steps"
+    assert "NME of hard faces" in capsys.readouterr().out
+    assert tiny.missing() == []
+
+
+def test_labels_without_noise_have_no_share_that_was_learned(small):
+    clean = Cell("L1", 0.0, "fc", False)
+    found = benchmark.measure(clean, 0, plan(clean))
+    assert "noise learned" not in found["training"]
+    assert found["training"]["to the truth"] == pytest.approx(found["training"]["to the labels"], rel=1e-5)
+
+
+def test_what_is_kept_is_not_trained_again(small, monkeypatch):
+    tiny = plan(FC, seeds=(0,))
+    benchmark.kept((FC, 0), tiny, None)
+    monkeypatch.setattr(benchmark, "measure", lambda *_: pytest.fail("trained again"))
+    benchmark.kept((FC, 0), tiny, None)
+    assert plan(FC, seeds=(0, 1)).missing() == [(FC, 1)]
+
+
+def test_networks_of_one_seed_learn_from_the_same_noisy_labels(small, monkeypatch):
+    seen = []
+    fit = benchmark.fit
+
+    def watched(method, data, *arguments, **options):
+        seen.append(data.labels.clone())
+        return fit(method, data, *arguments, **options)
+
+    monkeypatch.setattr(benchmark, "fit", watched)
+    for cell, seed in ((FC, 0), (WING, 0), (FC, 1)):
+        benchmark.measure(cell, seed, plan())
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_fewer_faces_are_the_first_of_each_domain(small):
+    part = benchmark.learned_from(8)
+    assert len(part) == 8
+    assert [part[row].domain for row in range(8)] == ["studio"] * 4 + ["wild"] * 4
+    assert torch.equal(part.images[:4], small.images[:4])
+    assert torch.equal(part.images[4:], small.images[12:16])
+
+
+def test_the_estimate_counts_what_is_missing(small):
+    tiny = plan(FC, GRAPH, recipe=Recipe(3, 2))
+    words = benchmark.estimate(tiny, processes=2)
+    assert words.startswith("4 of 4 trainings are missing (dynamic ")
+    for training in tiny.trainings():
+        path = tiny.path(*training)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    assert benchmark.estimate(tiny, processes=2).startswith("0 of 4 trainings are missing (none)")
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def measurement(nme, learned=None):
+    subset = {"nme": nme, "nme_box": nme / 2, "failure_rate": 0.5, "auc": 0.3, "faces": 8, "curve": [nme, 2 * nme]}
+    training = {"to the truth": 0.1} | ({} if learned is None else {"noise learned": learned})
+    return {
+        "seconds": 5.0,
+        "tests": {"all": subset, "hard": subset},
+        "cover": {"all": nme, "hidden": 2 * nme, "visible": nme},
+        "influence": {"under cover": 0.02, "elsewhere": 0.01, "matrix": [[nme, 0.0], [0.0, nme]]},
+        "training": training,
+    }
+
+
+def test_numbers_are_found_by_their_path_and_lists_are_left_out():
+    numbers = flat(measurement(0.1))
+    assert numbers["tests/hard/nme_box"] == 0.05
+    assert numbers["cover/hidden"] == 0.2
+    assert not any("matrix" in name or "curve" in name for name in numbers)
+
+
+def test_rows_are_means_over_seeds_with_students_interval():
+    results = {(FC, seed): measurement(value) for seed, value in enumerate((0.1, 0.2, 0.3))}
+    found = row(FC, results, (0, 1, 2))
+    assert (found["loss"], found["level"], found["head"], found["relative"]) == ("soft wing", 0.06, "fc", False)
+    mean, low, high = found["numbers"]["tests/hard/nme"]["mean"]
+    half = 4.302653 * 0.1 / 3**0.5  # t of two degrees of freedom
+    assert (mean, low, high) == pytest.approx((0.2, 0.2 - half, 0.2 + half), abs=1e-4)
+    assert found["numbers"]["tests/hard/nme"]["by_seed"] == [0.1, 0.2, 0.3]
+    assert found["curves"]["hard"] == pytest.approx([0.2, 0.4])
+    assert found["influence"][0][0] == pytest.approx(0.2)
+
+
+def test_differences_are_taken_seed_by_seed():
+    results = {(FC, seed): measurement(value, 0.2) for seed, value in enumerate((0.1, 0.2, 0.3))}
+    results |= {(WING, seed): measurement(value + 0.01, 0.3) for seed, value in enumerate((0.1, 0.2, 0.3))}
+    found = difference(FC, WING, results, (0, 1, 2))
+    assert found["tests/hard/nme"]["mean"] == pytest.approx([-0.01, -0.01, -0.01], abs=1e-5)
+    assert found["training/noise learned"]["mean"][0] == pytest.approx(-0.1)
+    assert "seconds" not in found
+    clean = {(cell, seed): measurement(0.1) for cell in (FC, WING) for seed in (0, 1)}
+    assert "training/noise learned" not in difference(FC, WING, clean, (0, 1))
+
+
+def test_tables_hold_every_cell_and_comparison_of_the_plan_and_are_json(cache):
+    kept = plan(*PARTS["main"], seeds=(0, 1))
+    for number, training in enumerate(kept.trainings()):
+        path = kept.path(*training)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measurement(0.1 + 0.01 * number, 0.1)))
+    found = json.loads(json.dumps(benchmark.tables(kept)))
+    assert list(found["cells"]) == [str(cell) for cell in PARTS["main"]]
+    assert set(found["differences"]) == set(contrasts(PARTS["main"]))
+    benchmark.show(found)
+
+
+# ---------------------------------------------------------------------- the command
+
+
+def test_options_choose_cells(monkeypatch):
+    parser_defaults = {
+        "part": "all", "losses": ["wing", "soft wing"], "levels": [0.06], "heads": ["fc", "dynamic"],
+        "relative": "with", "seeds": [3], "epochs": 2, "faces": 600, "precision": "auto",
+    }  # fmt: skip
+    chosen = benchmark._plan(type("Options", (), parser_defaults)())
+    assert len(chosen.cells) == 4
+    assert all(cell.relative and cell.level == 0.06 for cell in chosen.cells)
+    assert (chosen.recipe.epochs, chosen.faces, chosen.seeds) == (2, 600, (3,))
+
+
+def test_the_graph_heads_share_is_measured_in_time_and_operations():
+    import graph_head
+
+    found = graph_head.measured("static", "cpu", batch=1, turns=1)
+    assert found["parameters"] == pytest.approx(2.42e6, rel=0.01)
+    assert 0.01 < found["share_of_multiply_adds"] < 0.1
+    assert found["milliseconds_per_face"] > 0

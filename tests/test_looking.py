@@ -1,0 +1,274 @@
+"""From a photograph to an arrow: geometry with a network that is told what to answer, and rendered faces."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from gazecourse.angles import angular_error, pitchyaw_to_rotation, pitchyaw_to_vector
+from gazecourse.errors import CourseError
+from gazecourse.faces.domains import LAPTOP, NORMALIZED_DISTANCE, NORMALIZED_FOCAL, NORMALIZED_SIZE
+from gazecourse.faces.pose import average_landmarks, guessed_camera
+from gazecourse.faces.renderer import Renderer
+from gazecourse.images import read_image
+from gazecourse.looking import COLUMNS, Gazer, draw, look_at_photo, look_at_video, looks
+
+CAMERA = guessed_camera(640, 480)
+UP_LEFT = np.array([-0.48, -0.36, -0.8])
+
+
+class Told(nn.Module):
+    """A network that sees nothing and answers the same (pitch, yaw); remembers the batch."""
+
+    def __init__(self, answer=(0.0, 0.0)):
+        super().__init__()
+        self.answer = nn.Parameter(torch.tensor([answer]))
+
+
+def told(*answer: float) -> tuple[Gazer, list]:
+    seen: list = []
+
+    def forward(model, batch):
+        seen.append(batch)
+        return model.answer.expand(len(batch.image), 2)
+
+    return Gazer(Told(answer or (0.0, 0.0)), forward, 112), seen
+
+
+def landmarks_at(position, pitchyaw=(0.0, 0.0), camera=CAMERA) -> np.ndarray:
+    placed = average_landmarks() @ pitchyaw_to_rotation(np.array(pitchyaw)).T + np.asarray(position)
+    seen = placed @ camera.T
+    return seen[:, :2] / seen[:, 2:]
+
+
+def photo(color=(90, 120, 60), width=640, height=480) -> np.ndarray:
+    return np.full((height, width, 3), color, np.uint8)
+
+
+def test_looking_into_the_normalized_camera_is_looking_into_the_real_one():
+    """(0, 0) before the turned camera points from the face to the camera, wherever the face is."""
+    gazer, _ = told()
+    for place in ([0.0, 0.0, 600.0], [200.0, -80.0, 700.0], [-150.0, 90.0, 500.0]):
+        look = gazer.look(photo(), landmarks_at(place, (0.1, 0.2)), CAMERA)
+        np.testing.assert_allclose(look.gaze, -np.array(place) / np.linalg.norm(place), atol=1e-4)
+        np.testing.assert_allclose(look.pose.position, place, atol=0.1)
+
+
+def test_gaze_of_a_face_in_the_middle_is_the_networks():
+    gazer, _ = told(0.368268, 0.540420)
+    look = gazer.look(photo(), landmarks_at([0.0, 0.0, 600.0]), CAMERA)
+    np.testing.assert_allclose(look.gaze, UP_LEFT, atol=1e-4)
+    np.testing.assert_allclose(look.angles, (0.368268, 0.540420), atol=1e-4)
+
+
+def test_network_is_shown_the_normalized_face_with_its_landmarks_and_pose():
+    picture = photo()
+    points = landmarks_at([100.0, 50.0, 650.0], (0.1, -0.3))
+    x, y = np.round(points[30]).astype(int)  # the tip of the nose
+    picture[y - 4 : y + 5, x - 4 : x + 5] = (255, 0, 0)
+    gazer, seen = told()
+    gazer.look(picture, points, CAMERA)
+    (batch,) = seen
+    assert batch.image.shape == (1, 3, 112, 112)
+    u, v = batch.landmarks[0, 30].round().int().tolist()
+    assert batch.image[0, 0, v, u] > 200
+    assert batch.image[0, 1, v, u] < 60
+    np.testing.assert_allclose(batch.face_center[0], (100, 50, 650), atol=0.1)
+    eyes = batch.landmarks[0, [36, 45]]
+    assert abs(float(eyes[1, 1] - eyes[0, 1])) < 2, "the eyes are level"
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """Four rendered faces with their labels, before the course's normalized camera."""
+    renderer = Renderer(224, "cpu")
+    images, labels = renderer.render(LAPTOP.sample(range(4), people=4, seed=5, split="train").replace(expression=0))
+    return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(), labels
+
+
+def test_pose_of_rendered_faces_is_the_renderers(rendered):
+    images, labels = rendered
+    camera = np.array([[NORMALIZED_FOCAL, 0, 112], [0, NORMALIZED_FOCAL, 112], [0, 0, 1.0]])
+    assert NORMALIZED_SIZE == 224
+    gazer, seen = told()
+    for image, landmarks, head in zip(images, labels["landmarks"].numpy(), labels["head"].numpy(), strict=True):
+        look = gazer.look(image, landmarks, camera)
+        turned = look.pose.rotation[:, 2]
+        assert angular_error(-turned, pitchyaw_to_vector(head.astype(np.float64))) < 8, "heads are not the average one"
+        assert abs(look.pose.position[2] / NORMALIZED_DISTANCE - 1) < 0.15
+        again = seen[-1].image[0].float().mean()
+        assert abs(float(again) - image.mean()) < 12, "the face is normalized to what it was"
+
+
+def test_head_seen_exactly_from_its_side_has_no_gaze_and_others_keep_theirs(monkeypatch):
+    gazer, _ = told()
+    side, front = landmarks_at([0.0, 0.0, 600.0], (0, np.pi / 2)), landmarks_at([50.0, 0.0, 600.0])
+    real = Gazer.look
+
+    def look(self, picture, landmarks, camera):
+        if landmarks is side:
+            raise ValueError("head_rotation must not turn the head's x axis into the line of sight")
+        return real(self, picture, landmarks, camera)
+
+    monkeypatch.setattr(Gazer, "look", look)
+    (found,) = looks(photo(), lambda _: [side, front], gazer, CAMERA)
+    assert found.landmarks is front
+
+
+def test_landmarks_of_another_scheme_are_refused():
+    with pytest.raises(ValueError, match=r"landmarks must have shape \[68, 2\]"):
+        looks(photo(), lambda _: [np.zeros((98, 2))], told()[0], CAMERA)
+
+
+# ---------------------------------------------------------------------- pictures, tables, videos
+
+
+def colored(picture: np.ndarray, color: str) -> np.ndarray:
+    wanted = np.array([int(color[n : n + 2], 16) for n in (1, 3, 5)])
+    return (np.abs(picture.astype(int) - wanted) < 20).all(-1)
+
+
+def test_arrow_points_where_the_gaze_goes_and_begins_between_the_eyes():
+    gazer, _ = told(0.368268, 0.540420)
+    points = landmarks_at([0.0, 0.0, 600.0])
+    picture = photo()
+    drawn = draw(picture, [gazer.look(picture, points, CAMERA)])
+    y, x = np.nonzero(colored(drawn, "#D55E00"))
+    between = (points[36:42].mean(0) + points[42:48].mean(0)) / 2
+    far = np.array([x, y]).T[np.argmax(np.hypot(x - between[0], y - between[1]))]
+    direction = (far - between) / np.linalg.norm(far - between)
+    np.testing.assert_allclose(direction, UP_LEFT[:2] / np.linalg.norm(UP_LEFT[:2]), atol=0.08)
+    assert colored(drawn, "#56B4E9").sum() > 68, "the landmarks"
+    assert (picture == photo()).all(), "the picture itself is left alone"
+    assert drawn.shape == picture.shape
+
+
+def test_looking_into_the_camera_is_drawn_as_a_dot():
+    gazer, _ = told()
+    picture = photo()
+    drawn = draw(picture, [gazer.look(picture, landmarks_at([0.0, 0.0, 600.0]), CAMERA)])
+    y, x = np.nonzero(colored(drawn, "#D55E00"))
+    assert max(np.ptp(x), np.ptp(y)) < 12
+
+
+def test_photograph_gives_a_picture_and_a_table(tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "photo.png")
+    faces = [landmarks_at([-120.0, 0.0, 700.0]), landmarks_at([120.0, 0.0, 700.0], (0.2, 0.1))]
+    found = look_at_photo(
+        tmp_path / "photo.png", lambda _: faces, told()[0], into=tmp_path / "out.jpg", table=tmp_path / "out.csv"
+    )
+    assert len(found) == 2
+    assert read_image(tmp_path / "out.jpg").shape == (480, 640, 3)
+    first, second = csv.DictReader((tmp_path / "out.csv").open())
+    assert tuple(first) == COLUMNS
+    assert (float(first["x"]), float(second["x"])) == pytest.approx((-120, 120), abs=0.2)
+    assert (float(second["head_pitch"]), float(second["head_yaw"])) == pytest.approx(np.degrees((0.2, 0.1)), abs=0.05)
+    assert float(first["yaw"]) == pytest.approx(np.degrees(np.arctan2(-120, 700)), abs=0.05), "to the camera: right"
+    assert [row["face"] for row in (first, second)] == ["0", "1"]
+
+
+def test_camera_of_another_focal_length_moves_the_face(tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "photo.png")
+    (look,) = look_at_photo(
+        tmp_path / "photo.png", lambda _: [landmarks_at([0.0, 0.0, 600.0])], told()[0], focal=1280.0
+    )
+    assert look.pose.position[2] == pytest.approx(1200, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("nothing.jpg", FileNotFoundError, r"There is no image .*nothing\.jpg"),
+        ("text.jpg", CourseError, r"text\.jpg is no image"),
+        ("empty.jpg", CourseError, r"empty\.jpg is empty"),
+        ("cut.jpg", CourseError, r"cut\.jpg cannot be read as an image; it is cut off or damaged"),
+        ("wall.png", CourseError, r"No face was found in .*wall\.png\. Take one in which"),
+    ],
+)
+def test_photograph_that_is_none_is_named(name, error, message, tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "wall.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:3000])
+    (tmp_path / "text.jpg").write_text("a face")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(error, match=message):
+        look_at_photo(tmp_path / name, lambda _: [], told()[0])
+
+
+def test_picture_with_an_unknown_ending_is_refused(tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "photo.png")
+    with pytest.raises(CourseError, match=r"out\.txt must end in \.jpg, \.png or another ending of pictures"):
+        look_at_photo(
+            tmp_path / "photo.png", lambda _: [landmarks_at([0.0, 0, 600])], told()[0], into=tmp_path / "out.txt"
+        )
+    assert list(tmp_path.iterdir()) == [tmp_path / "photo.png"]
+
+
+def video(path: Path, count: int) -> Path:
+    pytest.importorskip("av")
+    from gazecourse.video import VideoWriter
+
+    with VideoWriter(path, 10) as writer:
+        for number in range(count):
+            writer.write(photo((10 * number, 100, 100)))
+    return path
+
+
+def test_video_gives_a_video_and_a_table_with_a_row_for_each_face(tmp_path):
+    path = video(tmp_path / "in.mp4", 5)
+    faces = {0: [], 1: [landmarks_at([0.0, 0.0, 600.0])]}
+    counter = iter(range(10))
+    seen = list(
+        look_at_video(
+            path, lambda _: faces[next(counter) % 2], told()[0], into=tmp_path / "out.mp4", table=tmp_path / "o.csv"
+        )
+    )
+    assert [len(found) for _, _, found in seen] == [0, 1, 0, 1, 0]
+    rows = list(csv.DictReader((tmp_path / "o.csv").open()))
+    assert [(row["picture"], row["seconds"]) for row in rows] == [("1", "0.100"), ("3", "0.300")]
+    from gazecourse.video import frame_rate, frames
+
+    written = list(frames(tmp_path / "out.mp4"))
+    assert [number for number, _ in written] == [0, 1, 2, 3, 4]
+    assert written[0][1].shape == (480, 640, 3)
+    assert abs(int(written[3][1][5, 5, 0]) - 30) < 12
+    assert frame_rate(tmp_path / "out.mp4") == 10
+
+
+def test_video_that_is_left_early_leaves_no_half_file(tmp_path):
+    path = video(tmp_path / "in.mp4", 4)
+    run = look_at_video(path, lambda _: [], told()[0], into=tmp_path / "out.mp4")
+    next(run)
+    run.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_videos_that_are_none_and_endings_that_nobody_writes_are_named(tmp_path, monkeypatch):
+    pytest.importorskip("av")
+    from gazecourse.video import VideoWriter, frame_rate
+
+    with pytest.raises(FileNotFoundError, match=r"There is no video .*none\.mp4"):
+        frame_rate(tmp_path / "none.mp4")
+    (tmp_path / "text.mp4").write_text("a film")
+    with pytest.raises(CourseError, match=r"text\.mp4 cannot be read as a video"):
+        frame_rate(tmp_path / "text.mp4")
+    with pytest.raises(ValueError, match=r"the ending of path must be one of '\.mp4'"):
+        VideoWriter(tmp_path / "out.gif", 10)
+    with pytest.raises(ValueError, match="rate must be a finite number above 0"):
+        VideoWriter(tmp_path / "out.mp4", 0)
+
+
+def test_without_pyav_videos_say_what_to_install(tmp_path, monkeypatch):
+    import sys
+
+    from gazecourse.video import frames
+
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(CourseError, match="Videos need the package av, which is not installed: pip install av"):
+        next(frames(tmp_path / "any.mp4"))
