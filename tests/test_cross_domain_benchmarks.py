@@ -288,3 +288,25 @@ def test_clip_gaze_is_compared_with_three_baselines_and_its_ablations_with_it(mo
         "CLIP-Gaze, fine-tuned − baseline, fine-tuned",
     ]
     assert found["CLIP-Gaze − PureGaze"]["wild"]["lab"]["by_seed"] == [2.0]
+
+
+def test_results_hold_settings_rows_differences_and_maps(small, clip_path, monkeypatch, capsys):
+    measured = {"CLIP-Gaze": {"lab": 7.0, "order: lab": 0.5}, "baseline": {"lab": 9.0}}
+    written = {}
+    monkeypatch.setattr(small, "all_rows", lambda rows_of, starts, plan, processes: dict.fromkeys(starts, measured))
+    monkeypatch.setattr(small, "priors", lambda: {"lab": 10.0})
+    monkeypatch.setattr(small, "maps_of", lambda start, plan: {"source": start.source, "seed": start.seed})
+    monkeypatch.setattr(small, "write", lambda name, device, **content: written.update(content, name=name))
+    monkeypatch.setattr(sys, "argv", ["clip_gaze.py", "--seeds", "4", "5", "--clip", str(clip_path), "--into", "again"])
+    small.main()
+    found = json.loads(json.dumps(written))
+    assert found["name"] == "again"
+    assert found["seeds"] == [4, 5]
+    assert found["head_pose"] == {"lab": 10.0}
+    assert found["maps"] == {"source": "studio", "seed": 4}
+    assert found["rows"]["CLIP-Gaze − baseline"]["wild"]["lab"]["by_seed"] == [-2.0, -2.0]
+    assert found["clip_gaze"]["prompts"] == "pco"
+    assert found["profile"] == "quick"
+    said = capsys.readouterr().out
+    assert "wild → lab  +7.00" in said
+    assert "order" not in said
