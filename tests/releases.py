@@ -143,7 +143,7 @@ def mpiifacegaze_raw(root: Path, people=(0, 3), images: int = 2) -> Path:
         calibration(folder / "Calibration")
         lines = []
         for number in range(images):
-            center = CENTER + np.array([10.0 * number, 0, 5.0 * person])
+            center = CENTER + np.array([10.0 * (number % 5), 0, 5.0 * person])
             target = target_on_screen(center)
             along = center + 50 * (target - center) / np.linalg.norm(target - center)
             spots = {RED: photographed(center), GREEN: photographed(along)}
