@@ -95,6 +95,15 @@ def check_not_negative(name: str, value: float) -> float:
     return value
 
 
+def check_number(name: str, value: object, low: float, high: float) -> float:
+    """Return the number; raise unless it is one from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number from {low:g} to {high:g}; got {describe(value)}.")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}]; got {value!r}.")
+    return float(value)
+
+
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> int:
     """Return ``value`` as an int if it is a whole number from ``low`` to ``high``.
 

@@ -55,8 +55,8 @@ def notebook(monkeypatch):
 
 
 @pytest.fixture
-def sliders(monkeypatch):
-    """Every slider made during a test, by its description."""
+def controls(monkeypatch):
+    """Every control made during a test, by its description."""
     made = {}
 
     def maker(kind):
@@ -66,6 +66,6 @@ def sliders(monkeypatch):
 
         return make
 
-    for name in ("IntSlider", "SelectionSlider"):
+    for name in ("IntSlider", "FloatSlider", "SelectionSlider", "SelectMultiple", "Dropdown", "Checkbox"):
         monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
     return made

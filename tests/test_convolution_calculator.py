@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from gazecourse.widgets.convolution_calculator import WIDGET_VIEW, Convolution, ConvolutionCalculator, draw
+from gazecourse.widgets.convolution_calculator import Convolution, ConvolutionCalculator, draw
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 possible = st.builds(
     Convolution,
@@ -101,35 +102,35 @@ def test_sliders_and_a_described_picture_are_shown(notebook):
     assert "Figure: A row of 227 pixels" in spoken["text/html"]
 
 
-def test_moving_a_slider_redraws_the_picture_and_what_is_read_out(notebook, sliders):
+def test_moving_a_slider_redraws_the_picture_and_what_is_read_out(notebook, controls):
     calculator = ConvolutionCalculator()
     calculator.show()
-    sliders["input size"].value = 224
+    controls["input size"].value = 224
     assert calculator.convolution.size == 224
     (data, metadata), (spoken, _) = notebook.updates[-2:]
     assert "1 pixel of each row is never read" in data["text/plain"]
     assert metadata["image/png"] == {"width": 800, "alt": data["text/plain"]}
     assert "1 pixel of each row is never read" in spoken["text/html"]
-    sliders["padding"].value = 2
+    controls["padding"].value = 2
     assert notebook.updates[-2][0]["image/png"] != data["image/png"]
 
 
-def test_impossible_settings_are_explained_and_not_raised(notebook, sliders):
+def test_impossible_settings_are_explained_and_not_raised(notebook, controls):
     ConvolutionCalculator(size=13, kernel=3, stride=1, channels=4).show()
-    sliders["kernel"].value = 15
+    controls["kernel"].value = 15
     assert "A kernel of 15 pixels does not fit into a row of 13." in notebook.updates[-2][0]["text/plain"]
-    sliders["groups"].value = 3
+    controls["groups"].value = 3
     text = notebook.updates[-2][0]["text/plain"]
     assert "3 groups cannot share 4 input channels evenly." in text
-    sliders["kernel"].value = 3
+    controls["kernel"].value = 3
     assert "does not fit" not in notebook.updates[-2][0]["text/plain"]
 
 
-def test_code_moves_the_sliders(notebook, sliders):
+def test_code_moves_the_sliders(notebook, controls):
     calculator = ConvolutionCalculator(filters=100)
     calculator.show()
     calculator.set(size=13, kernel=3, stride=1, padding=1, channels=256, filters=384, groups=2)
-    assert [sliders[name].value for name in ("input size", "stride", "input channels", "groups")] == [13, 1, 256, 2]
+    assert [controls[name].value for name in ("input size", "stride", "input channels", "groups")] == [13, 1, 256, 2]
     assert len(notebook.updates) == 2  # the picture and what is read out, once
     with pytest.raises(ValueError, match="size must be 4 or more"):
         calculator.set(size=0)

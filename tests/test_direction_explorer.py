@@ -8,7 +8,8 @@ import torch
 from gazecourse.angles import angular_error
 from gazecourse.faces.domains import LAPTOP
 from gazecourse.faces.renderer import Renderer
-from gazecourse.widgets.direction_explorer import LIMITS, WIDGET_VIEW, DirectionExplorer
+from gazecourse.widgets.direction_explorer import LIMITS, DirectionExplorer
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +40,17 @@ def test_sliders_and_a_described_picture_are_shown(renderer, face, notebook):
     assert "Figure:" in spoken["text/html"]
 
 
-def test_moving_a_slider_redraws_the_picture_with_a_new_description(renderer, face, notebook, sliders):
+def test_moving_a_slider_redraws_the_picture_with_a_new_description(renderer, face, notebook, controls):
     explorer = DirectionExplorer(renderer, face)
     explorer.show()
-    sliders["gaze yaw °"].value = 30
+    controls["gaze yaw °"].value = 30
     assert explorer.gaze.tolist() == pytest.approx([0.0, math.radians(30)])
-    data, metadata = notebook.updates[-1]
+    (data, metadata), (spoken, _) = notebook.updates[-2:]
     assert "30° to the left of the image" in data["text/plain"]
     assert metadata["image/png"]["alt"] == data["text/plain"]
-    sliders["gaze yaw °"].value = -30
-    assert notebook.updates[-1][0]["image/png"] != data["image/png"]
+    assert "30° to the left of the image" in spoken["text/html"]
+    controls["gaze yaw °"].value = -30
+    assert notebook.updates[-2][0]["image/png"] != data["image/png"]
 
 
 def test_more_than_one_face_and_angles_beyond_the_sliders_are_refused(renderer, face):

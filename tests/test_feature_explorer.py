@@ -21,9 +21,9 @@ from gazecourse.widgets.feature_explorer import (
     CATEGORY_COLORS,
     OTHERS,
     OTHERS_COLOR,
-    WIDGET_VIEW,
     FeatureExplorer,
 )
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 COUNT = 48
 ANGLES = torch.arange(COUNT) * 2 * math.pi / COUNT

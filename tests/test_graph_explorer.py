@@ -1,6 +1,5 @@
 """The graph explorer without a browser: it draws the library's graph, and its sliders change it."""
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -9,7 +8,8 @@ from matplotlib.figure import Figure
 
 from gazecourse.face_drawings import draw_graph, draw_moves, edges_of
 from gazecourse.models import landmark_graph
-from gazecourse.widgets.graph_explorer import WIDGET_VIEW, GraphExplorer
+from gazecourse.widgets.graph_explorer import GraphExplorer
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 POINTS = 9
 
@@ -23,22 +23,6 @@ def faces(count=40, seed=0):
 def explorer():
     landmarks = faces()
     return GraphExplorer(landmarks, torch.full((3, 60, 60), 90, dtype=torch.uint8), landmarks[0], point=4)
-
-
-@pytest.fixture
-def controls(monkeypatch):
-    made = {}
-
-    def maker(kind):
-        def make(**settings):
-            made[settings["description"]] = kind(**settings)
-            return made[settings["description"]]
-
-        return make
-
-    for name in ("IntSlider", "Checkbox"):
-        monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
-    return made
 
 
 def drawn_edges(ax):

@@ -1,12 +1,12 @@
 """The loss explorer without a browser: its numbers are the losses', and its sliders change the picture."""
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
 
 from gazecourse.losses import adaptive_wing, l1, l2, soft_wing, wing
-from gazecourse.widgets.loss_explorer import LOSSES, SLIDERS, WIDGET_VIEW, LossExplorer
+from gazecourse.widgets.loss_explorer import LOSSES, SLIDERS, LossExplorer
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 RESIDUALS = torch.tensor([[-0.5, 1.0, -1.5, 1.9], [2.0, -4.0, 9.9, -10.0], [25.0, 3.0, 0.0, 0.2]])
 
@@ -14,23 +14,6 @@ RESIDUALS = torch.tensor([[-0.5, 1.0, -1.5, 1.9], [2.0, -4.0, 9.9, -10.0], [25.0
 @pytest.fixture
 def explorer():
     return LossExplorer(RESIDUALS)
-
-
-@pytest.fixture
-def controls(monkeypatch):
-    """Every control made during a test, by its description."""
-    made = {}
-
-    def maker(kind):
-        def make(**settings):
-            made[settings["description"]] = kind(**settings)
-            return made[settings["description"]]
-
-        return make
-
-    for name in ("FloatSlider", "SelectMultiple"):
-        monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
-    return made
 
 
 def lines(ax):

@@ -1,6 +1,5 @@
 """The purification explorer without a browser: its numbers are the losses', and its sliders change the picture."""
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -10,7 +9,8 @@ from gazecourse.crops import Band
 from gazecourse.losses import adversarial_loss, eye_attention, likeness
 from gazecourse.purification import Purification, attention_for
 from gazecourse.sample import Sample
-from gazecourse.widgets.purification_explorer import ATTENTIONS, WIDGET_VIEW, PurificationExplorer, measure
+from gazecourse.widgets.purification_explorer import ATTENTIONS, PurificationExplorer, measure
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 CENTERS = torch.tensor([[8.5, 5.0], [19.5, 5.5]])
 
@@ -25,23 +25,6 @@ def pair(height=12, width=28):
 @pytest.fixture
 def explorer():
     return PurificationExplorer(*pair(), CENTERS)
-
-
-@pytest.fixture
-def controls(monkeypatch):
-    """Every control made during a test, by its description."""
-    made = {}
-
-    def maker(kind):
-        def make(**settings):
-            made[settings["description"]] = kind(**settings)
-            return made[settings["description"]]
-
-        return make
-
-    for name in ("FloatSlider", "Dropdown", "Checkbox"):
-        monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
-    return made
 
 
 def maps(fig) -> dict[str, np.ndarray]:

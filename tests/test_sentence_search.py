@@ -12,7 +12,8 @@ from gazecourse.faces.captions import UNSEEN, seen
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.models.clip import TwoTowers
 from gazecourse.tokenizer import Tokenizer
-from gazecourse.widgets.sentence_search import EXAMPLES, WIDGET_VIEW, SentenceSearch, _shared, said
+from gazecourse.widgets.screen import WIDGET_VIEW
+from gazecourse.widgets.sentence_search import EXAMPLES, SentenceSearch, _shared, said
 
 SIDE = 12
 

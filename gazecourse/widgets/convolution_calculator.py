@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -16,7 +15,7 @@ from gazecourse import plotting
 from gazecourse.models.layers import conv_multiply_adds, conv_output_size, conv_parameters
 from gazecourse.plotting import COLORS, GRID, INK
 from gazecourse.validation import check_choice, check_whole
-from gazecourse.widgets.live_curve import quick_png
+from gazecourse.widgets.screen import Screen, show_controls
 
 LIMITS = {"size": (4, 512), "kernel": (1, 15), "stride": (1, 8), "padding": (0, 8)}
 """Pixels that the sliders reach from and to."""
@@ -26,7 +25,6 @@ COUNTS = (1, 2, 3, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 MOST_CHANNELS = 4096
 LABELS = {"size": "input size", "channels": "input channels"}
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 PIXEL, PADDING, WINDOW = "#D9D9D9", "white", COLORS["sky"]
 UNREAD = COLORS["vermillion"]
@@ -181,7 +179,7 @@ class ConvolutionCalculator:
             raise ValueError(f"groups must divide channels and filters. {self.convolution.unshared}")
         self._counts = {n: sorted({*COUNTS, checked[n]}) for n in ("channels", "filters", "groups")}
         self._sliders: dict[str, Any] = {}
-        self._shown = self._spoken = None
+        self._screen = Screen()
 
     def set(self, **values: int) -> None:
         """Move sliders. A convolution that is impossible is explained in the picture.
@@ -229,7 +227,6 @@ class ConvolutionCalculator:
     def show(self) -> None:
         """Put sliders and picture into the notebook."""
         import ipywidgets
-        from IPython.display import display
 
         self._sliders = {field.name: self._slider(field.name) for field in fields(Convolution)}
         columns = (("size", "kernel", "stride", "padding"), ("channels", "filters", "groups"))
@@ -237,11 +234,8 @@ class ConvolutionCalculator:
         boxes = [ipywidgets.VBox([self._sliders[name] for name in column], layout=stack) for column in columns]
         box = ipywidgets.HBox(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Sliders for input size, kernel, stride, padding, channels, filters and groups (in a live notebook)."
-        display({WIDGET_VIEW: box._repr_mimebundle_()[WIDGET_VIEW], "text/plain": plain}, raw=True)
-        fig, alt = self.figure()
-        data, metadata = plotting.bundle(fig, alt)
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        self._spoken = display(plotting.spoken(alt), raw=True, display_id=True)
+        show_controls(box, plain)
+        self._screen.show(*self.figure())
 
     def _slider(self, name: str):
         import ipywidgets
@@ -263,17 +257,11 @@ class ConvolutionCalculator:
 
     def _refresh(self) -> None:
         """Draw again, and let every slider show its value."""
-        if self._shown is None:
+        if not self._screen.is_on:
             return
         for name, slider in self._sliders.items():
             slider.value = getattr(self.convolution, name)
-        fig, alt = self.figure()
-        png = base64.b64encode(quick_png(fig)).decode("ascii")
-        width = int(fig.get_figwidth() * plotting.DOTS_PER_INCH)
-        self._shown.update(
-            {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
-        )
-        self._spoken.update(plotting.spoken(alt), raw=True)
+        self._screen.update(*self.figure())
 
 
 # --- drawing ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from gazecourse import plotting
 from gazecourse.angles import pitchyaw_to_rotation, pitchyaw_to_vector
 from gazecourse.sketches import describe_direction, direction_views
 from gazecourse.validation import describe
-from gazecourse.widgets.live_curve import quick_png
+from gazecourse.widgets.screen import Screen, show_controls
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 TARGET_DISTANCE = 600.0  # mm from the face to what it looks at
 LIMITS = {"gaze pitch": 50, "gaze yaw": 70, "head pitch": 40, "head yaw": 60}
 """Degrees to either side that the sliders reach."""
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class DirectionExplorer:
@@ -51,6 +49,7 @@ class DirectionExplorer:
         if len(face) != 1:
             raise ValueError(f"face must be the factors of one face; got those of {len(face)}.")
         self.renderer, self.face = renderer, face
+        self._screen = Screen(photo=True)
         self.degrees = dict(zip(LIMITS, (*gaze, *head), strict=True))
         for name, value in self.degrees.items():
             if not abs(value) <= LIMITS[name]:
@@ -91,18 +90,11 @@ class DirectionExplorer:
     def show(self) -> None:
         """Put sliders and picture into the notebook."""
         import ipywidgets
-        from IPython.display import display
 
         sliders = [self._slider(name) for name in LIMITS]
         box = ipywidgets.HBox([ipywidgets.VBox(sliders[:2]), ipywidgets.VBox(sliders[2:])])
-        view = box._repr_mimebundle_()[WIDGET_VIEW]
-        display(
-            {WIDGET_VIEW: view, "text/plain": "Sliders for gaze and head, in degrees (in a live notebook)."}, raw=True
-        )
-        fig, alt = self.figure()
-        data, metadata = plotting.bundle(fig, alt, photo=True)
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        display(plotting.spoken(alt), raw=True)
+        show_controls(box, "Sliders for gaze and head, in degrees (in a live notebook).")
+        self._screen.show(*self.figure())
 
     def _slider(self, name: str):
         import ipywidgets
@@ -115,9 +107,4 @@ class DirectionExplorer:
 
     def _turn(self, name: str, degrees: int) -> None:
         self.degrees[name] = degrees
-        fig, alt = self.figure()
-        png = base64.b64encode(quick_png(fig)).decode("ascii")
-        width = int(fig.get_figwidth() * plotting.DOTS_PER_INCH)
-        self._shown.update(
-            {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
-        )
+        self._screen.update(*self.figure())

@@ -24,6 +24,7 @@ from PIL import Image
 from gazecourse import plotting
 from gazecourse.analysis.embedding import neighborhood_agreement
 from gazecourse.validation import Array, check_array, check_choice, check_whole, describe
+from gazecourse.widgets.screen import show_controls
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,6 @@ FACE_SHARE = 0.17
 SETTLED = 1.0  # seconds after a change in which even a slow browser has drawn it
 NEIGHBORS = 10  # on the map, for its description
 FACE = "[face]"  # column of the table
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HINT = (
     "Point at a dot to see its face. Drag around dots to select them; Esc lets go of them. "
     "The wheel zooms, the arrows at the left drag the map."
@@ -319,14 +319,12 @@ class FeatureExplorer:
     # ------------------------------------------------------------------ widgets
     def show(self) -> None:
         """Put the explorer and the picture into the notebook."""
-        from IPython.display import display
 
-        view = self._box()._repr_mimebundle_()[WIDGET_VIEW]
         plain = (
             f"A scatter plot with pickers for the stage ({', '.join(self.embeddings)}) and the color "
             f"({', '.join(self.colors)}), the face under the pointer and those of a selection (in a live notebook)."
         )
-        display({WIDGET_VIEW: view, "text/plain": plain}, raw=True)
+        show_controls(self._box(), plain)
         plotting.show(*self.figure(), photo=True)
 
     def _box(self) -> Any:

@@ -20,6 +20,7 @@ from gazecourse.faces.head import identity_index
 from gazecourse.faces.renderer import Renderer
 from gazecourse.sketches import describe_direction
 from gazecourse.validation import check_choice, describe
+from gazecourse.widgets.screen import show_controls
 
 TARGET_DISTANCE = 600.0
 """Millimeters from the face to what it looks at."""
@@ -31,7 +32,6 @@ SHOWN_WIDTH = 448
 ARROW = (213, 94, 0)
 POINTS = (0, 158, 115)
 PEOPLE = 60
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 PERSON_FACTORS = (
     "person", "identity", "age", "male", "weight", "ancestry", "skin_tone", "undertone", "skin_detail", "hair_color",
@@ -288,9 +288,8 @@ class GazePlayground:
         reset = ipywidgets.Button(description="Back to the start", icon="undo")
         reset.on_click(lambda _: self.reset())
         self._text = ipywidgets.HTML()
-        view = ipywidgets.VBox([tab, reset, self._text])._repr_mimebundle_()[WIDGET_VIEW]
         plain = "Sliders for gaze, head, person, what is worn, light and camera (in a live notebook)."
-        display({WIDGET_VIEW: view, "text/plain": plain}, raw=True)
+        show_controls(ipywidgets.VBox([tab, reset, self._text]), plain)
         data, metadata = self._bundle()
         self._text.value = data["text/plain"]
         self._shown = display(data, metadata=metadata, raw=True, display_id=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import torch
@@ -14,11 +13,10 @@ from gazecourse.face_drawings import draw_face, draw_graph, draw_points, edges_o
 from gazecourse.models.structure_coherent import landmark_graph
 from gazecourse.plotting import COLORS
 from gazecourse.validation import Array, check_array, check_choice, check_whole, describe
-from gazecourse.widgets.live_curve import quick_png
+from gazecourse.widgets.screen import Screen, show_controls
 
 MOST_NEIGHBORS = 12
 LABELS = {"k": "k (neighbors)", "point": "landmark", "symmetric": "symmetric"}
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class GraphExplorer:
@@ -48,7 +46,7 @@ class GraphExplorer:
         self.points = torch.as_tensor(points).detach().cpu()
         self.values: dict[str, Any] = {}
         self._controls: dict[str, Any] = {}
-        self._shown = self._spoken = None
+        self._screen = Screen(photo=True)
         self.set(k=k, point=point, symmetric=symmetric)
 
     def set(self, **values: int | bool) -> None:
@@ -121,16 +119,12 @@ class GraphExplorer:
     def show(self) -> None:
         """Put sliders and picture into the notebook."""
         import ipywidgets
-        from IPython.display import display
 
         self._controls = {name: self._control(name) for name in LABELS}
         box = ipywidgets.HBox(list(self._controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Sliders for k and the landmark, a box for the symmetric graph (in a live notebook)."
-        display({WIDGET_VIEW: box._repr_mimebundle_()[WIDGET_VIEW], "text/plain": plain}, raw=True)
-        fig, alt = self.figure()
-        data, metadata = plotting.bundle(fig, alt, photo=True)
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        self._spoken = display(plotting.spoken(alt), raw=True, display_id=True)
+        show_controls(box, plain)
+        self._screen.show(*self.figure())
 
     def _control(self, name: str):
         import ipywidgets
@@ -152,14 +146,8 @@ class GraphExplorer:
 
     def _refresh(self) -> None:
         """Draw again, and let every control show its value."""
-        if self._shown is None:
+        if not self._screen.is_on:
             return
         for name, control in self._controls.items():
             control.value = self.values[name]
-        fig, alt = self.figure()
-        png = base64.b64encode(quick_png(fig)).decode("ascii")
-        width = int(fig.get_figwidth() * plotting.DOTS_PER_INCH)
-        self._shown.update(
-            {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
-        )
-        self._spoken.update(plotting.spoken(alt), raw=True)
+        self._screen.update(*self.figure())

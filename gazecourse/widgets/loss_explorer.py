@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -17,8 +16,8 @@ from torch import Tensor
 from gazecourse import plotting
 from gazecourse.losses.landmarks import Penalty, adaptive_wing, l1, l2, smooth_l1, soft_wing, wing
 from gazecourse.plotting import COLORS, GRID, curve_style
-from gazecourse.validation import Array, check_array, check_choice, describe
-from gazecourse.widgets.live_curve import quick_png
+from gazecourse.validation import Array, check_array, check_choice, check_number, describe
+from gazecourse.widgets.screen import Screen, show_controls
 
 LOSSES: Mapping[str, Penalty] = MappingProxyType(
     {
@@ -60,7 +59,6 @@ LOOKED_AT = (1.0, 5.0, 20.0)
 """Residuals of which the description tells value and slope, pixels."""
 
 MOST_RESIDUALS = 100_000
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class LossExplorer:
@@ -91,7 +89,7 @@ class LossExplorer:
         self.residuals = None if residuals is None else _sizes(residuals)
         self.values: dict[str, Any] = {name: slider[5] for name, slider in SLIDERS.items()}
         self._controls: dict[str, Any] = {}
-        self._shown = self._spoken = None
+        self._screen = Screen()
         self.set(shown=tuple(shown), reach=reach, **constants)
 
     def set(self, **values: float | Sequence[str]) -> None:
@@ -106,7 +104,7 @@ class LossExplorer:
                 values[name] = _check_shown(value)
             else:
                 low, high = REACH if name == "reach" else SLIDERS[name][2:4]
-                values[name] = _check_number(name, value, low, high)
+                values[name] = check_number(name, value, low, high)
         self.values |= values
         self._refresh()
 
@@ -172,7 +170,6 @@ class LossExplorer:
     def show(self) -> None:
         """Put sliders and picture into the notebook."""
         import ipywidgets
-        from IPython.display import display
 
         self._controls = {"shown": self._list(), "reach": self._slider("reach", "reach (px)", *REACH, 1.0)}
         for name, (loss, argument, low, high, step, _) in SLIDERS.items():
@@ -183,11 +180,8 @@ class LossExplorer:
         boxes = [ipywidgets.VBox([self._controls[name] for name in column], layout=stack) for column in columns]
         box = ipywidgets.HBox(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "A list of losses and a slider for each of their constants (in a live notebook)."
-        display({WIDGET_VIEW: box._repr_mimebundle_()[WIDGET_VIEW], "text/plain": plain}, raw=True)
-        fig, alt = self.figure()
-        data, metadata = plotting.bundle(fig, alt)
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        self._spoken = display(plotting.spoken(alt), raw=True, display_id=True)
+        show_controls(box, plain)
+        self._screen.show(*self.figure())
 
     def _list(self):
         import ipywidgets
@@ -224,17 +218,11 @@ class LossExplorer:
 
     def _refresh(self) -> None:
         """Draw again, and let every control show its value."""
-        if self._shown is None:
+        if not self._screen.is_on:
             return
         for name, control in self._controls.items():
             control.value = self.values[name]
-        fig, alt = self.figure()
-        png = base64.b64encode(quick_png(fig)).decode("ascii")
-        width = int(fig.get_figwidth() * plotting.DOTS_PER_INCH)
-        self._shown.update(
-            {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
-        )
-        self._spoken.update(plotting.spoken(alt), raw=True)
+        self._screen.update(*self.figure())
 
 
 def _sizes(residuals: Array) -> Tensor:
@@ -252,14 +240,6 @@ def _check_shown(value: object) -> tuple[str, ...]:
     for name in value:
         check_choice("shown", name, list(LOSSES))
     return tuple(name for name in LOSSES if name in value)
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number from {low:g} to {high:g}; got {describe(value)}.")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}]; got {value!r}.")
-    return float(value)
 
 
 # --- drawing ------------------------------------------------------------------------------------

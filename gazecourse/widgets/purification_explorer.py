@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ from gazecourse import plotting
 from gazecourse.losses import adversarial_loss, eye_attention, likeness
 from gazecourse.plotting import COLORS, GRID
 from gazecourse.purification import RELEASED_WIDTH
-from gazecourse.validation import Array, check_array, check_choice, describe
-from gazecourse.widgets.live_curve import quick_png
+from gazecourse.validation import Array, check_array, check_choice, check_number, describe
+from gazecourse.widgets.screen import Screen, show_controls
 
 LIMITS = {"k": (0.0, 0.99), "sigma": (0.02, 0.5)}
 """From where to where the sliders reach; sigma in widths of the image."""
@@ -30,7 +29,6 @@ ATTENTIONS = {"none": "none", "gaussian": "Gaussian", "exponential": "exponentia
 """What the drop-down offers, by the name that code uses."""
 
 LABELS = {"k": "k (truncation)", "sigma": "sigma (widths)", "attention": "attention", "negative": "negative (1 − I)"}
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class PurificationExplorer:
         eye_attention(self.centers, tuple(self.image.shape[1:]))  # refuses eyes outside the image
         self.values: dict[str, Any] = {}
         self._controls: dict[str, Any] = {}
-        self._shown = self._spoken = None
+        self._screen = Screen(photo=True)
         self.set(k=k, sigma=sigma, attention=attention, negative=negative)
 
     def set(self, **values: float | str | bool) -> None:
@@ -125,7 +123,7 @@ class PurificationExplorer:
         for name, value in values.items():
             check_choice("slider", name, list(LABELS))
             if name in LIMITS:
-                values[name] = _check_number(name, value, *LIMITS[name])
+                values[name] = check_number(name, value, *LIMITS[name])
             elif name == "attention":
                 check_choice(name, value, list(ATTENTIONS))
             elif not isinstance(value, bool):
@@ -189,7 +187,6 @@ class PurificationExplorer:
     def show(self) -> None:
         """Put sliders and picture into the notebook."""
         import ipywidgets
-        from IPython.display import display
 
         self._controls = {name: self._control(name) for name in LABELS}
         stack = ipywidgets.Layout(flex="0 0 auto")  # side by side where there is room, else one below the other
@@ -197,11 +194,8 @@ class PurificationExplorer:
         boxes = [ipywidgets.VBox([self._controls[name] for name in column], layout=stack) for column in columns]
         box = ipywidgets.HBox(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Sliders for k and sigma, a list of attentions, a box for the negative (in a live notebook)."
-        display({WIDGET_VIEW: box._repr_mimebundle_()[WIDGET_VIEW], "text/plain": plain}, raw=True)
-        fig, alt = self.figure()
-        data, metadata = plotting.bundle(fig, alt, photo=True)
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        self._spoken = display(plotting.spoken(alt), raw=True, display_id=True)
+        show_controls(box, plain)
+        self._screen.show(*self.figure())
 
     def _control(self, name: str):
         import ipywidgets
@@ -230,26 +224,12 @@ class PurificationExplorer:
 
     def _refresh(self) -> None:
         """Draw again, and let every control show its value."""
-        if self._shown is None:
+        if not self._screen.is_on:
             return
         for name, control in self._controls.items():
             control.value = self.values[name]
         self._controls["sigma"].disabled = self.values["attention"] == "none"
-        fig, alt = self.figure()
-        png = base64.b64encode(quick_png(fig)).decode("ascii")
-        width = int(fig.get_figwidth() * plotting.DOTS_PER_INCH)
-        self._shown.update(
-            {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
-        )
-        self._spoken.update(plotting.spoken(alt), raw=True)
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number from {low:g} to {high:g}; got {describe(value)}.")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}]; got {value!r}.")
-    return float(value)
+        self._screen.update(*self.figure())
 
 
 # --- drawing ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from gazecourse.faces.captions import UNSEEN, WORDINGS
 from gazecourse.models.clip import TwoTowers
 from gazecourse.plotting import COLORS, INK
 from gazecourse.validation import Array, check_array, check_whole, describe
-from gazecourse.widgets.live_curve import quick_png
+from gazecourse.widgets.screen import Screen, show_controls
 
 EXAMPLES = (
     "a face with sunglasses",
@@ -32,7 +31,6 @@ EXAMPLES = (
 
 MOST_SHARED = 3
 """Facts that are said of the best faces."""
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class SentenceSearch:
         check_array("features", features, (len(faces), clip.dim), hint="They are of these faces and this CLIP.")
         self.clip, self.faces, self.features = clip, faces, torch.as_tensor(features).detach().cpu().float()
         self.problem = ""
-        self._box = self._shown = self._spoken = None
+        self._box, self._screen = None, Screen(photo=True)
         self.search(sentence)
 
     def search(self, sentence: str) -> Found:
@@ -133,7 +131,6 @@ class SentenceSearch:
     def show(self) -> None:
         """Put box and picture into the notebook."""
         import ipywidgets
-        from IPython.display import display
 
         self._box = ipywidgets.Combobox(
             value=self.sentence,
@@ -146,11 +143,8 @@ class SentenceSearch:
         )
         self._box.observe(lambda change: self._typed(change["new"]), names="value")
         plain = "A box for a sentence (in a live notebook)."
-        display({WIDGET_VIEW: self._box._repr_mimebundle_()[WIDGET_VIEW], "text/plain": plain}, raw=True)
-        fig, alt = self.figure()
-        data, metadata = plotting.bundle(fig, alt, photo=True)
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
-        self._spoken = display(plotting.spoken(alt), raw=True, display_id=True)
+        show_controls(self._box, plain)
+        self._screen.show(*self.figure())
 
     def _typed(self, sentence: str) -> None:
         """What is wrong with a typed sentence is said above the picture."""
@@ -163,15 +157,9 @@ class SentenceSearch:
             self._refresh()
 
     def _refresh(self) -> None:
-        if self._shown is None:
+        if not self._screen.is_on:
             return
-        fig, alt = self.figure()
-        png = base64.b64encode(quick_png(fig)).decode("ascii")
-        width = int(fig.get_figwidth() * plotting.DOTS_PER_INCH)
-        self._shown.update(
-            {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
-        )
-        self._spoken.update(plotting.spoken(alt), raw=True)
+        self._screen.update(*self.figure())
 
 
 def _shared(facts: dict[str, Tensor], best: Tensor) -> tuple[tuple[str, int, int, float], ...]:
