@@ -46,12 +46,11 @@ from gazecourse.clip_gaze_training import (
     loss_of_prompts,
     new_context,
 )
-from gazecourse.comparison import size_of_profile
+from gazecourse.comparison import Method, size_of_profile
 from gazecourse.cross_domain import (
     SOURCES,
     TARGETS,
     face_band,
-    few_faces,
     fine_tuning,
     first_part,
     from_band,
@@ -213,14 +212,18 @@ class Trained(Kept):
         """The same of a quarter of the unseen people's faces."""
         return ClipFaces(self.home.subset(range(0, len(self.home), 4)), self.clip)
 
+    def gaze_method(self) -> Method:
+        """CLIP-Gaze's network without its losses."""
+        return gaze_alone(self.clip)
+
     def beginning(self) -> nn.Module:
         """What the first part has learned."""
-        method = gaze_alone(self.clip)
+        method = self.gaze_method()
         return self.kept("first", method.build, lambda: self.learned(method, first_part()))
 
     def alone(self) -> nn.Module:
         """It goes on with the gaze loss alone."""
-        method = gaze_alone(self.clip)
+        method = self.gaze_method()
         return self.kept("alone", method.build, lambda: self.learned(method, second_part(), self.beginning()))
 
     def with_clip(self, settings: ClipGazeSettings) -> nn.Module:
@@ -231,7 +234,7 @@ class Trained(Kept):
             method = clip_gaze(self.clip, prompts, settings)
             return self.learned(method, second_part(), self.beginning(), self.looked_at)
 
-        return self.kept(_key(settings), gaze_alone(self.clip).build, learn)
+        return self.kept(_key(settings), self.gaze_method().build, learn)
 
     def context(self, settings: ClipGazeSettings) -> PersonalizedContext:
         """The learned context of some prompts; settings that ask for the same prompts share it."""
@@ -246,22 +249,6 @@ class Trained(Kept):
         context = learn_context(self.clip, self.looked_at, asked, seed=self.seed)
         save_checkpoint(path, context)
         return context
-
-    def fine_tuned(self, name: str, model: Callable[[], nn.Module], target: str) -> nn.Module:
-        """A network of the second part, taught with a few labeled target faces."""
-        method = gaze_alone(self.clip)
-
-        def learn() -> nn.Module:
-            return self.learned(method, fine_tuning(), model(), few_faces(target, self.seed))
-
-        return self.kept(f"{name}-tuned-{target}", method.build, learn)
-
-    def tuned_errors(self, name: str, model: Callable[[], nn.Module]) -> Measured:
-        """Errors in each target domain of the network that was taught with a few of its faces."""
-        found: Measured = {}
-        for target in TARGETS:
-            found |= self.errors(f"{name}-tuned-{target}", partial(self.fine_tuned, name, model, target), (target,))
-        return found
 
     def leaks(self, name: str, model: Callable[[], nn.Module], layers: Mapping[str, str]) -> Measured:
         """Scores of probes at each layer, on the source domain's unseen people.

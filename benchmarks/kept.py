@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from multiprocessing import get_context
@@ -13,16 +14,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from report import by_seed
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gazecourse.checkpoint import load_checkpoint, save_checkpoint
 from gazecourse.comparison import Method, Recipe, Size, fit, size_of_profile
-from gazecourse.cross_domain import SOURCES, TARGETS, continued, source_faces, source_set, test_faces
+from gazecourse.cross_domain import (
+    SOURCES,
+    TARGETS,
+    continued,
+    few_faces,
+    fine_tuning,
+    source_faces,
+    source_set,
+    test_faces,
+)
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.rendering import render
 from gazecourse.files import atomic_write
-from gazecourse.metrics import gaze_error, student_ci
+from gazecourse.metrics import gaze_error
 from gazecourse.sample import Sample
 from gazecourse.training import make_fabric, predict
 
@@ -34,7 +45,7 @@ Start = TypeVar("Start")
 Plan = TypeVar("Plan")
 
 
-class Kept:
+class Kept(ABC):
     """The networks of one first part, and what is measured of them: each made when first asked for, then kept.
 
     Args:
@@ -90,6 +101,26 @@ class Kept:
         fabric = make_fabric(precision=self.precision, several_optimizers=True)
         model, _ = fit(method, data or self.faces, recipe, size=self.size, seed=self.seed, fabric=fabric)
         return model
+
+    @abstractmethod
+    def gaze_method(self) -> Method:
+        """How these networks learn with the gaze loss alone."""
+
+    def fine_tuned(self, name: str, model: Callable[[], nn.Module], target: str) -> nn.Module:
+        """A network of the second part, taught with a few labeled target faces."""
+        method = self.gaze_method()
+
+        def learn() -> nn.Module:
+            return self.learned(method, fine_tuning(), model(), few_faces(target, self.seed))
+
+        return self.kept(f"{name}-tuned-{target}", method.build, learn)
+
+    def tuned_errors(self, name: str, model: Callable[[], nn.Module]) -> Measured:
+        """Errors in each target domain of the network that was taught with a few of its faces."""
+        found: Measured = {}
+        for target in TARGETS:
+            found |= self.errors(f"{name}-tuned-{target}", partial(self.fine_tuned, name, model, target), (target,))
+        return found
 
     def errors(self, name: str, model: Callable[[], nn.Module], domains: Sequence[str]) -> Measured:
         """Mean gaze error in each domain and at "home", degrees."""
@@ -158,12 +189,6 @@ def _one_start(
 # --- tables -------------------------------------------------------------------------------------
 
 
-def cell(values: list[float]) -> dict:
-    """Mean over seeds with its interval (no interval for a single seed), and the value of each seed."""
-    mean = student_ci(torch.tensor(values)) if len(values) > 1 else values
-    return {"mean": [round(v, 5) for v in mean], "by_seed": [round(v, 5) for v in values]}
-
-
 def column(runs: list[Rows], row: str, minus: str | None = None) -> dict:
     """What was measured of a row, in the runs that have it, or its difference to another row of the same run."""
     values: dict[str, list[float]] = {}
@@ -172,7 +197,7 @@ def column(runs: list[Rows], row: str, minus: str | None = None) -> dict:
         for name, value in run.get(row, {}).items():
             if name in other:
                 values.setdefault(name, []).append(value - (0.0 if minus is None else other[name]))
-    return {name: cell(found) for name, found in values.items()}
+    return {name: by_seed(found) for name, found in values.items()}
 
 
 def table(runs: Mapping[str, list[Rows]], compared_with: Callable[[str], Sequence[str]]) -> dict[str, Any]:

@@ -328,7 +328,7 @@ def row(cell: Cell, results: Results, seeds: tuple[int, ...]) -> dict:
     matrix = torch.tensor([run["influence"]["matrix"] for run in runs]).mean(0)
     return {
         **asdict(cell),
-        "numbers": {name: by_seed([run[name] for run in numbers], 5) for name in numbers[0]},
+        "numbers": {name: by_seed([run[name] for run in numbers]) for name in numbers[0]},
         "curves": {name: [round(share, 4) for share in curve.tolist()] for name, curve in curves.items()},
         "influence": [[round(value, 5) for value in line] for line in matrix.tolist()],
     }
@@ -342,7 +342,7 @@ def difference(first: Cell, second: Cell, results: Results, seeds: tuple[int, ..
     """First minus second, seed by seed, of the numbers that both have and that say how good a network is."""
     pairs = [(flat(results[first, seed]), flat(results[second, seed])) for seed in seeds]
     names = [name for name in pairs[0][0] if name in pairs[0][1] and any(part in name for part in COMPARED)]
-    return {name: by_seed([one[name] - other[name] for one, other in pairs], 5) for name in names}
+    return {name: by_seed([one[name] - other[name] for one, other in pairs]) for name in names}
 
 
 def contrasts(cells: Iterable[Cell]) -> dict[str, tuple[Cell, Cell]]:

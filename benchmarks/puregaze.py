@@ -38,7 +38,6 @@ from gazecourse.cross_domain import (
     decoder_widths,
     domain_adversarial,
     face_band,
-    few_faces,
     fine_tuning,
     first,
     first_part,
@@ -146,6 +145,10 @@ class Trained(Kept):
         super().__init__(folder, start.source, start.seed, NETWORKS[start.network].forward, plan.precision)
         self.name = start.network
 
+    def gaze_method(self) -> Method:
+        """The network on its own."""
+        return plain(self.name)
+
     def beginning(self) -> nn.Module:
         """What the first part has learned."""
         method = first(self.name, self.size)
@@ -157,7 +160,7 @@ class Trained(Kept):
 
     def plain(self) -> nn.Module:
         """It goes on without an opponent."""
-        return self.going_on("plain", plain(self.name))
+        return self.going_on("plain", self.gaze_method())
 
     def purified(self, name: str = "purified", settings: Purification | None = None) -> nn.Module:
         """It goes on with an opponent."""
@@ -166,22 +169,6 @@ class Trained(Kept):
     def domain_adversarial(self, target: str) -> nn.Module:
         """It goes on with unlabeled target faces."""
         return self.going_on(f"adversarial-{target}", domain_adversarial(target_faces(target)))
-
-    def fine_tuned(self, name: str, model: Callable[[], nn.Module], target: str) -> nn.Module:
-        """A network of the second part, taught with a few labeled target faces."""
-        method = plain(self.name)
-
-        def learn() -> nn.Module:
-            return self.learned(method, fine_tuning(), model(), few_faces(target, self.seed))
-
-        return self.kept(f"{name}-tuned-{target}", method.build, learn)
-
-    def tuned_errors(self, name: str, model: Callable[[], nn.Module]) -> Measured:
-        """Errors in each target domain of the network that was taught with a few of its faces."""
-        found: Measured = {}
-        for target in TARGETS:
-            found |= self.errors(f"{name}-tuned-{target}", partial(self.fine_tuned, name, model, target), (target,))
-        return found
 
     def leaks(self, name: str, model: Callable[[], nn.Module]) -> Measured:
         """Score of each probe on the home domain's unseen people."""

@@ -13,6 +13,9 @@ from gazecourse.history import describe_run
 from gazecourse.metrics import student_ci
 from gazecourse.paths import RESULTS
 
+DIGITS = 5
+"""After the point: errors of drawings are a few thousandths."""
+
 
 def write(name: str, device: str, **measured: object) -> Path:
     """Write ``results/<name>.json``; ``measured`` holds JSON values."""
@@ -23,7 +26,7 @@ def write(name: str, device: str, **measured: object) -> Path:
     return path
 
 
-def by_seed(values: Sequence[float], digits: int = 3) -> dict[str, list[float]]:
-    """Mean over seeds with its interval (no interval for a single seed), and the value of each seed, rounded."""
+def by_seed(values: Sequence[float]) -> dict[str, list[float]]:
+    """Mean over seeds with its interval (no interval for a single seed), and the value of each seed."""
     mean = student_ci(torch.tensor(values, dtype=torch.float64)) if len(values) > 1 else values
-    return {"mean": [round(v, digits) for v in mean], "by_seed": [round(v, digits) for v in values]}
+    return {"mean": [round(v, DIGITS) for v in mean], "by_seed": [round(v, DIGITS) for v in values]}
