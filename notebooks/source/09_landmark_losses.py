@@ -361,10 +361,17 @@ print(f"The most noise was learned with {most}; you said {prediction}.")
 
 # %%
 assert all(0.02 < share < 1 for share in learned.values()), "some of the noise, not all of it"
-print("Each network has learned a part of the noise of its labels.")
+assert learned["soft wing"] < learned["L1"]
+print("Each network has learned a part of the noise of its labels, soft wing less than L1.")
 
 # %% [markdown]
-# TODO what one run shows, and whether it agrees with the benchmark below.
+# In our run soft wing had learned the least (9 %), as the paper says it should, but wing (12 %) not the most: that was L1
+# (18 %). The slope near zero does not decide alone. Here labels are off by five to ten pixels; to learn *that*, a loss has
+# to pull at five to ten pixels, where wing's slope is that of L1 and it has spent its strength on smaller errors.
+#
+# And look at the last columns before you call soft wing the winner. To have learned the least noise is no merit in itself:
+# a network that has learned less of everything has learned less of the noise, too. On unseen faces, against the truth,
+# soft wing was behind wing here.
 #
 # ## 9 · With five seeds
 # One training is an anecdote. `benchmarks/landmarks.py` trains every loss at every noise level with new labels, weights
