@@ -1,7 +1,7 @@
 """Landmark losses, heads and label noise (Lin et al. 2021): which loss bears noise, and which head bears a cover?
 
     python benchmarks/landmarks.py --part main --processes 2     # the two comparisons of the paper's argument
-    python benchmarks/landmarks.py --part main --epochs 3        # the same in about an hour of one core
+    python benchmarks/landmarks.py --part main --epochs 2        # the same in three quarters of an hour of one core
     python benchmarks/landmarks.py --processes 2                 # everything
     python benchmarks/landmarks.py --profile full                # the paper's network, on a GPU
     python benchmarks/landmarks.py --estimate                    # only say what is missing, and what it costs

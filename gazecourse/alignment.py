@@ -94,12 +94,12 @@ class Scale:
 
 def scale() -> Scale:
     """Quick: images of 64² and a small ResNet. Full: images of 224² and the paper's network."""
-    return pick(quick=Scale(64, "small", 64), full=Scale(224, "resnet34", 128))
+    return pick(quick=Scale(64, "small", 32), full=Scale(224, "resnet34", 128))
 
 
 def recipe() -> Recipe:
     """How long and how fast networks are trained."""
-    return pick(quick=Recipe(epochs=4, rate=4e-3), full=Recipe(epochs=60, batch_size=64, rate=1e-3))
+    return pick(quick=Recipe(epochs=3, rate=4e-3), full=Recipe(epochs=60, batch_size=64, rate=1e-3))
 
 
 # ---------------------------------------------------------------------- faces

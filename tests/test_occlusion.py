@@ -76,6 +76,11 @@ def test_landmarks_that_look_at_everything_move_everywhere_alike():
     assert found.matrix.min() > 0.01
 
 
+def test_a_network_that_errs_has_not_moved_for_that():
+    found = influence(lambda images: local(images) + torch.tensor([3.0, -2.0]), *faces(), PARTS)
+    torch.testing.assert_close(found.matrix, torch.tensor([[0.1, 0.0], [0.0, 0.1]]))
+
+
 def test_rows_are_what_is_covered_and_columns_what_moves():
     def one_way(images):
         """The bottom looks at the top's left corner; nothing else moves."""
