@@ -25,12 +25,13 @@ from functools import partial
 import torch
 from kept import Kept, Measured, Rows, all_rows, common_options, print_errors, priors, table, use_profile
 from report import write
-from torch import nn
+from torch import Tensor, nn
 
 from gazecourse.analysis.counterfactual import CHANGES, counterfactuals
 from gazecourse.analysis.probes import features_of, leakage
-from gazecourse.analysis.redrawing import Redrawing, learn_to_redraw, redrawing_errors
-from gazecourse.comparison import Method, size_of_profile
+from gazecourse.analysis.redrawing import frozen_features, learn_to_redraw, redrawing_errors
+from gazecourse.batches import seed_all
+from gazecourse.comparison import Method, Recipe, size_of_profile
 from gazecourse.cross_domain import (
     NETWORKS,
     SOURCES,
@@ -48,6 +49,7 @@ from gazecourse.cross_domain import (
     source_set,
     target_faces,
 )
+from gazecourse.models.puregaze import SAModule
 from gazecourse.paths import runs_dir
 from gazecourse.profiles import profile
 from gazecourse.purification import Purification
@@ -78,6 +80,10 @@ PROBED = ("gaze pitch", "gaze yaw", "head yaw", "identity", "age", "sex", "skin 
 SHAKEN = ("a dark room", "all light from the left", "thick-framed glasses", "dark skin", "out of focus")
 """Changes of single factors that should not move an estimate."""
 SHAKEN_FACES = 48
+REDRAWING = Recipe(epochs=16, rate=2e-3)
+"""How a decoder learns to draw from frozen features."""
+REDRAWN_FACES = 10_000
+"""So many faces at most teach it: their features have to stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -186,23 +192,32 @@ class Trained(Kept):
         def measure() -> Measured:
             network, every = model(), len(self.home) // SHAKEN_FACES
             faces = self.home.factors[torch.arange(0, len(self.home), every)[:SHAKEN_FACES]]
-            see = lambda images: network(face_band().cut(images))  # noqa: E731
             changes = {change: CHANGES[change] for change in SHAKEN}
-            effects = counterfactuals(see, faces, changes, self.size.face, device=next(network.parameters()).device)
+            device = next(network.parameters()).device
+
+            def see(images: Tensor) -> Tensor:
+                return network(face_band().cut(images))
+
+            effects = counterfactuals(see, faces, changes, self.size.face, device=device)
             return {f"moved by: {change}": effect.moved.mean for change, effect in effects.items()}
 
         return self.measured(f"shaken-{name}", measure)
 
-    def redrawn(self, name: str, model: Callable[[], nn.Module], decoder: Callable[[], nn.Module]) -> Measured:
-        """Mean squared error of a decoder that had a second part's time to learn to draw from the frozen features."""
+    def redrawn(self, name: str, model: Callable[[], nn.Module]) -> Measured:
+        """Mean squared error of what a new decoder draws, once it has learned to draw from the frozen features."""
 
         def measure() -> Measured:
-            redrawing = Redrawing(model(), decoder().sa_module)
+            network, many = model(), torch.arange(0, len(self.faces), -(-len(self.faces) // REDRAWN_FACES))
+            seed_all(self.seed)  # the same decoder for each network
+            decoder = SAModule(network.maps[0], decoder_widths())
+            size = tuple(side * 2 ** len(decoder.stages) for side in network.maps[1:])
+            known = frozen_features(network, self.faces.subset(many), face_band(), size, mirrored=True)
             fabric = make_fabric(precision=self.precision)
-            learn_to_redraw(redrawing, self.faces, second_part(), face_band(), seed=self.seed, fabric=fabric)
-            return {"redrawn": redrawing_errors(redrawing, self.home, face_band()).mean().item()}
+            learn_to_redraw(decoder, known, REDRAWING, seed=self.seed, fabric=fabric)
+            errors = redrawing_errors(decoder, frozen_features(network, self.home, face_band(), size))
+            return {"redrawn": errors.mean().item()}
 
-        return self.measured(f"redrawn-{name}", measure)
+        return self.measured(f"redrawn-anew-{name}", measure)
 
 
 def rows_of(start: Start, plan: Plan) -> Rows:
@@ -212,15 +227,10 @@ def rows_of(start: Start, plan: Plan) -> Rows:
     rows = {"plain": trained.errors("plain", trained.plain, everywhere)}
     if plan.goes("purification", start):
         rows["purified"] = trained.errors("purified", trained.purified, everywhere)
-    both = (("plain", trained.plain, trained.beginning), ("purified", trained.purified, trained.purified))
-    for name, model, decoder in both:
+    for name, model in (("plain", trained.plain), ("purified", trained.purified)):
         if plan.goes("probes", start):
-            for found in (
-                trained.leaks(name, model),
-                trained.shaken(name, model),
-                trained.redrawn(name, model, decoder),
-            ):
-                rows.setdefault(name, {}).update(found)
+            for measure in (trained.leaks, trained.shaken, trained.redrawn):
+                rows.setdefault(name, {}).update(measure(name, model))
         if plan.goes("fine-tuning", start):
             rows[f"{name}, fine-tuned"] = trained.tuned_errors(name, model)
     if plan.goes("domain-adversarial", start):
@@ -263,7 +273,7 @@ def main() -> None:
         print_errors(rows, f"{network:12}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = {**plan.settings(), "seeds": options.seeds}
-    settings |= {"ablation_seeds": options.seeds[: options.ablation_seeds]}
+    settings |= {"ablation_seeds": options.seeds[: options.ablation_seeds], "redrawing": asdict(REDRAWING)}
     print(write(options.into, device, **settings, head_pose=heads, networks=found))
 
 

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 
 from gazecourse.angles import angular_error
@@ -32,6 +31,7 @@ from gazecourse.crops import face_square
 from gazecourse.faces.attributes import OCCLUDERS
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
+from gazecourse.images import resized
 from gazecourse.landmark_noise import SUBSETS, blur_sigma, face_hardness, noisy_labels, subset_of_hardness
 from gazecourse.losses.landmarks import (
     Penalty,
@@ -128,7 +128,7 @@ class AlignmentFaces(Subsets, Dataset):
         if not sets or not all(isinstance(faces, FaceDataset) for faces in sets):
             raise TypeError(f"sets must be a list of FaceDataset, one or more; got {describe(sets)}.")
         check_whole("side", side, 8, 4096)
-        self.images = torch.cat([_resized(faces.images, side) for faces in sets])
+        self.images = torch.cat([resized(faces.images, side) for faces in sets])
         self.landmarks = torch.cat([faces.landmarks * (side / faces.images.shape[-1]) for faces in sets])
         self.labels = self.landmarks
         self.hardness = torch.cat([_hardness(faces) for faces in sets])
@@ -184,14 +184,6 @@ class AlignmentFaces(Subsets, Dataset):
         names = ("images", "landmarks", "labels", "hardness", "pose", "visibility", "occluded", "person", "_domain")
         for name in names:
             setattr(self, name, getattr(self, name)[rows])
-
-
-def _resized(images: Tensor, side: int) -> Tensor:
-    if images.shape[-1] == side:
-        return images
-    # In parts: a whole set in float32 would take four times its memory.
-    parts = (interpolate(part.float(), (side, side), mode="bilinear", antialias=True) for part in images.split(500))
-    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
 
 
 def _hardness(faces: FaceDataset) -> Tensor:

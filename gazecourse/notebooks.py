@@ -56,6 +56,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from gazecourse.profiles import VARIABLE as PROFILE_VARIABLE
+from gazecourse.widgets.screen import WIDGET_VIEW
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -64,7 +65,6 @@ SECONDS_PER_CELL = 600
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
 IGNORE_OUTPUT = "nbval-ignore-output"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 EXERCISE = re.compile(r"exercise:\s*(?P<name>\S+)")
 MARK = re.compile(r"\s*# --- (?P<part>stub|solution|end)\s*")

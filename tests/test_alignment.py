@@ -77,7 +77,7 @@ def test_sets_follow_one_another_with_images_and_landmarks_of_the_wanted_size(re
     wild = rendered[1]
     torch.testing.assert_close(faces.landmarks[15:], wild.landmarks * (SIDE / RENDERED))
     small = interpolate(wild.images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
-    assert (faces.images[15:] - small).abs().max() <= 0.5
+    assert (faces.images[15:] - small).abs().max() <= 1  # bytes are rounded after each direction
     assert [faces[row].domain for row in (0, 14, 15, -1)] == ["studio", "studio", "wild", "wild"]
     assert torch.equal(faces.person, torch.cat([one.person for one in rendered]))
 

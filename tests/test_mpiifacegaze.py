@@ -421,7 +421,7 @@ def test_file_that_vanishes_or_breaks_later_is_named(release, tmp_path):
     with pytest.raises(CourseError, match=r"p00\.mat is cut off"):
         faces[0]
     (tmp_path / "p00.mat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"p00\.mat is not there any more"):
+    with pytest.raises(FileNotFoundError, match=r"p00\.mat is not there"):
         faces[0]
 
 

@@ -1,27 +1,27 @@
-"""Redrawing: what frozen features hold is measured by a decoder that learns alone."""
+"""Redrawing: what frozen features hold is measured by a new decoder that learns from nothing else."""
 
 import pytest
 import torch
-from torch.nn.functional import interpolate
 
-from gazecourse.analysis import redrawing as module
-from gazecourse.analysis.redrawing import Redrawing, drawing_error, learn_to_redraw, redrawing_errors
+from gazecourse.analysis.redrawing import FrozenFeatures, frozen_features, learn_to_redraw, redrawing_errors
 from gazecourse.comparison import Recipe
 from gazecourse.crops import Band
-from gazecourse.models import PureGaze, ResNetGaze
+from gazecourse.models import PureGaze
 from gazecourse.models.puregaze import SAModule
 from gazecourse.sample import Sample
 from gazecourse.training import make_fabric
 
 BAND = Band((32, 32))
+SIZE = (4, 4)
 
 
 class Faces(torch.utils.data.Dataset):
-    """Sixteen plain faces of two colors, which any decoder can learn to draw."""
+    """Sixteen plain faces of two colors, darker toward the right, which any decoder can learn to draw."""
 
     def __init__(self):
-        colors = torch.tensor([[200, 30, 30], [30, 30, 200]], dtype=torch.uint8).repeat(8, 1)
-        self.images = colors[:, :, None, None].expand(16, 3, 32, 32).contiguous()
+        colors = torch.tensor([[200, 30, 30], [30, 30, 200]]).repeat(8, 1)
+        shade = torch.linspace(1, 0.5, 32)
+        self.images = (colors[:, :, None, None] * shade).to(torch.uint8).expand(16, 3, 32, 32).contiguous()
 
     def __len__(self):
         return 16
@@ -35,65 +35,82 @@ def network():
     return PureGaze(32, width=0.1, widths=(8, 4))
 
 
-def redrawing():
+def decoder_for(model, seed=0):
+    torch.manual_seed(seed)
+    return SAModule(model.maps[0], (8, 4))
+
+
+def learned(decoder, features, epochs=60):
+    recipe = Recipe(epochs=epochs, batch_size=8, rate=2e-2)
+    learn_to_redraw(decoder, features, recipe, fabric=make_fabric(accelerator="cpu"))
+    return decoder
+
+
+def test_features_are_those_of_evaluation_and_faces_are_averaged_to_the_drawing():
+    model, faces = network().train(), Faces()
+    found = frozen_features(model, faces, BAND, SIZE)
+    assert model.training
+    images = faces.images / 255
+    with torch.no_grad():
+        torch.testing.assert_close(found.z, model.eval().features(images))
+    torch.testing.assert_close(found.faces, images.reshape(16, 3, 4, 8, 4, 8).mean((3, 5)))
+
+
+def test_mirrored_faces_come_after_the_others_with_features_of_their_own():
+    model, faces = network(), Faces()
+    found = frozen_features(model, faces, BAND, SIZE, mirrored=True)
+    assert len(found) == 32
+    torch.testing.assert_close(found.faces[16:], found.faces[:16].flip(-1))
+    with torch.no_grad():
+        torch.testing.assert_close(found.z[16:], model.eval().features(faces.images.flip(-1) / 255))
+
+
+def test_only_the_band_is_seen_and_drawn():
+    lower = frozen_features(network(), Faces(), Band((32, 32), 0.5, 1.0), SIZE)
+    faces = Faces()
+    faces.images[:, :, :16] = 0  # above the band
+    other = frozen_features(network(), faces, Band((32, 32), 0.5, 1.0), SIZE)
+    torch.testing.assert_close(lower.z, other.z)
+    torch.testing.assert_close(lower.faces, other.faces)
+
+
+def test_a_decoder_learns_to_tell_faces_apart_and_the_network_stays_as_it_is():
     model = network()
-    return Redrawing(model, model.sa_module)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    features = frozen_features(model, Faces(), BAND, SIZE)
+    decoder = learned(decoder_for(model), features)
+    same_for_everybody = (features.faces - features.faces.mean(0)).square().mean()
+    errors = redrawing_errors(decoder, features)
+    assert errors.shape == (16,)
+    assert errors.mean() < 0.2 * same_for_everybody
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
 
 
-def test_the_error_is_the_mean_squared_difference_to_the_averaged_face():
-    drawing, face = torch.rand(3, 3, 4, 4), torch.rand(3, 3, 8, 8)
-    small = face.reshape(3, 3, 4, 2, 4, 2).mean((3, 5))
-    expected = torch.stack([((d - f) ** 2).mean() for d, f in zip(drawing, small, strict=True)])
-    torch.testing.assert_close(drawing_error(drawing, face), expected)
+def test_features_that_hold_nothing_of_a_face_cannot_be_drawn_from():
+    model = network()
+    features = frozen_features(model, Faces(), BAND, SIZE)
+    empty = FrozenFeatures(torch.ones_like(features.z), features.faces)
+    errors = redrawing_errors(learned(decoder_for(model), empty), empty)
+    assert errors.mean() > 0.9 * (features.faces - features.faces.mean(0)).square().mean()
 
 
-def test_an_exact_drawing_has_no_error():
-    face = torch.rand(2, 3, 8, 8)
-    assert drawing_error(interpolate(face, (4, 4), mode="area"), face).abs().max() < 1e-6
+def test_the_error_is_the_mean_squared_difference_of_each_face():
+    model = network()
+    features = frozen_features(model, Faces(), BAND, SIZE)
+    decoder = decoder_for(model).eval()
+    with torch.no_grad():
+        expected = (decoder(features.z) - features.faces).square().mean((1, 2, 3))
+    torch.testing.assert_close(redrawing_errors(decoder, features), expected)
 
 
-def test_the_gaze_network_stays_as_it_is_while_the_decoder_learns_to_tell_the_faces_apart():
-    model, faces = redrawing(), Faces()
-    before_training = {name: tensor.clone() for name, tensor in model.gaze_model.state_dict().items()}
-    recipe = Recipe(epochs=60, batch_size=8, rate=2e-2)
-    learn_to_redraw(model, faces, recipe, BAND, fabric=make_fabric(accelerator="cpu"))
-    after = model.gaze_model.state_dict()
-    assert all(torch.equal(after[name], tensor) for name, tensor in before_training.items())
-    assert not any(parameter.requires_grad for parameter in model.gaze_model.parameters())
-    colors = faces.images[:, :, 0, 0] / 255
-    same_for_everybody = (colors - colors.mean(0)).square().mean()
-    assert redrawing_errors(model, faces, BAND).mean() < 0.2 * same_for_everybody
+def test_decoders_that_begin_alike_end_alike_on_the_same_features():
+    model = network()
+    features = frozen_features(model, Faces(), BAND, SIZE)
+    one, other = (learned(decoder_for(model), features, epochs=3) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_the_decoder_learns_from_augmented_faces(monkeypatch):
-    seen = []
-    monkeypatch.setattr(module, "augmented", lambda batch: seen.append(len(batch.image)) or batch)
-    learn_to_redraw(redrawing(), Faces(), Recipe(epochs=1, batch_size=8), BAND, fabric=make_fabric(accelerator="cpu"))
-    assert seen == [8, 8]
-
-
-def test_the_gaze_network_keeps_to_evaluation_while_the_decoder_trains():
-    model = redrawing().train()
-    assert not model.gaze_model.backbone.training
-    assert model.decoder.training
-
-
-def test_the_networks_that_were_given_are_left_alone():
-    given = network()
-    before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
-    model = Redrawing(given, given.sa_module)
-    learn_to_redraw(model, Faces(), Recipe(epochs=1, batch_size=8), BAND, fabric=make_fabric(accelerator="cpu"))
-    assert all(torch.equal(given.state_dict()[name], tensor) for name, tensor in before.items())
-    assert all(parameter.requires_grad for parameter in given.parameters())
-
-
-def test_any_decoder_of_the_right_width_can_ask_a_network_that_never_had_one():
-    torch.manual_seed(0)
-    gaze_model = ResNetGaze(32, width=0.1)
-    model = Redrawing(gaze_model, SAModule(gaze_model.maps[0], (8, 4)))
-    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3, 4, 4)
-
-
-def test_drawings_of_another_shape_of_batch_are_refused():
-    with pytest.raises(ValueError, match="reconstruction must have shape"):
-        drawing_error(torch.rand(3, 3, 4, 4), torch.rand(2, 3, 8, 8))
+def test_features_of_another_network_are_refused():
+    features = frozen_features(network(), Faces(), BAND, SIZE)
+    with pytest.raises(ValueError, match="z must be feature maps"):
+        redrawing_errors(SAModule(features.z.shape[1] + 1, (8, 4)), features)

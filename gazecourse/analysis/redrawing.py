@@ -1,90 +1,111 @@
-"""How much of the face is left in gaze features: a decoder learns to draw it from them, while they stay as they are.
+"""How much of the face is left in gaze features: a decoder that has time learns to draw it from them.
 
 The opponent of an adversarial training may fail because it is weak or late. So it is not asked: a decoder that has the
-frozen features to itself, and time to learn, tells what they hold.
+frozen features to itself, and learns until it draws well, tells what they hold.
+
+Two networks are compared by decoders that begin alike, with random weights. One that has watched a network from the
+start draws better from it than a new one does, and one that was led astray by an opponent draws worse: such decoders
+tell their own past, not what the features hold.
 """
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torch.utils.data import Dataset
 
-from gazecourse.comparison import Recipe, augmented
+from gazecourse.comparison import Recipe
 from gazecourse.crops import Band
-from gazecourse.losses import likeness
+from gazecourse.losses import likeness, reconstruction_loss
 from gazecourse.models.puregaze import ResNetGaze, SAModule
 from gazecourse.sample import Sample
 from gazecourse.training import OneCycle, Settings, predict, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from torch.utils.data import Dataset
 
     from gazecourse.logbook import Observer
 
 
-class Redrawing(nn.Module):
-    """A gaze network that no longer learns, and a decoder that does; both are copies.
+@dataclass(frozen=True)
+class FrozenFeatures(Dataset):
+    """Features of a network that no longer learns, and the faces that they came from; a batch of them is one too.
 
-    Args:
-        gaze_model: gives the features; used as in evaluation, whatever mode this module is in.
-        decoder: draws from them.
+    Attributes:
+        z: [N, C, h, w]. faces: [N, 3, H, W] in [0, 1], in the size in which they are to be drawn.
     """
 
-    def __init__(self, gaze_model: ResNetGaze, decoder: SAModule) -> None:
-        super().__init__()
-        # Copies: the decoder may be a part of the network, and neither must change for those who go on using it.
-        self.gaze_model, self.decoder = copy.deepcopy(gaze_model), copy.deepcopy(decoder)
-        self.gaze_model.requires_grad_(False)
-        self.train(self.training)
+    z: Tensor
+    faces: Tensor
 
-    def train(self, mode: bool = True) -> Self:
-        """As in ``nn.Module``; the gaze network stays in evaluation mode, with the statistics it has."""
-        super().train(mode)
-        self.gaze_model.eval()
-        return self
+    def __len__(self) -> int:
+        return len(self.z)
 
-    def forward(self, face: Tensor) -> Tensor:
-        """Î [B, 3, h, w] in (0, 1) from the features of faces [B, 3, H, W] in [0, 1]."""
-        return self.decoder(self.gaze_model.features(face))
+    def __getitems__(self, indices: Sequence[int]) -> FrozenFeatures:
+        return FrozenFeatures(self.z[indices], self.faces[indices])
+
+    def to(self, device: torch.device | str) -> FrozenFeatures:
+        """The same on that device."""
+        return FrozenFeatures(self.z.to(device), self.faces.to(device))
+
+
+def frozen_features(
+    gaze_model: ResNetGaze, data: Dataset, band: Band, size: tuple[int, int], *, mirrored: bool = False
+) -> FrozenFeatures:
+    """Everything that a decoder needs, computed once, so that it can go over it as often as it likes.
+
+    Args:
+        data: N faces.
+        band: the part of them that the network sees.
+        size: height and width of the drawings.
+        mirrored: whether all faces come a second time as in a mirror, which is what the network has learned from too.
+    """
+
+    def as_seen(flipped: bool) -> FrozenFeatures:
+        def band_of(batch: Sample) -> Tensor:
+            images = batch.float_image()
+            return band.cut(images.flip(-1) if flipped else images)
+
+        z = predict(gaze_model, data, lambda model, batch: model.features(band_of(batch)))
+        return FrozenFeatures(
+            z, predict(gaze_model, data, lambda _, batch: interpolate(band_of(batch), size, mode="area"))
+        )
+
+    seen = as_seen(False)
+    if not mirrored:
+        return seen
+    turned = as_seen(True)
+    return FrozenFeatures(torch.cat([seen.z, turned.z]), torch.cat([seen.faces, turned.faces]))
 
 
 def learn_to_redraw(
-    model: Redrawing,
-    data: Dataset,
+    decoder: SAModule,
+    features: FrozenFeatures,
     recipe: Recipe,
-    band: Band,
     *,
     seed: int = 0,
     observer: Observer | None = None,
     fabric: Fabric | None = None,
 ) -> None:
-    """Train the decoder of ``model`` in place, on the faces that the gaze network has learned from.
+    """Train the decoder in place.
 
     Args:
-        band: the part of the face that the gaze network sees.
         observer, fabric: as in ``training.train``.
     """
 
-    def losses(redrawing: nn.Module, batch: Sample) -> dict[str, Tensor]:
-        face = band.cut(augmented(batch).float_image())
-        return {"loss": drawing_error(redrawing(face).float(), face).mean()}
+    def losses(model: nn.Module, batch: FrozenFeatures) -> dict[str, Tensor]:
+        return {"loss": reconstruction_loss(model(batch.z).float(), batch.faces)}
 
-    optimizer = torch.optim.Adam(model.decoder.parameters(), lr=recipe.rate)
-    settings = Settings(recipe.epochs, min(recipe.batch_size, len(data)), seed=seed)
-    train(model, losses, data, optimizer, settings, schedule=OneCycle(), observer=observer, fabric=fabric)
-
-
-def drawing_error(drawing: Tensor, face: Tensor) -> Tensor:
-    """Mean squared error [B] between drawings and the faces averaged to their size; both in [0, 1]."""
-    small = interpolate(face, tuple(drawing.shape[-2:]), mode="area")
-    return (1 - likeness(drawing, small)).mean((1, 2, 3))
+    optimizer = torch.optim.Adam(decoder.parameters(), lr=recipe.rate)
+    settings = Settings(recipe.epochs, min(recipe.batch_size, len(features)), seed=seed)
+    train(decoder, losses, features, optimizer, settings, schedule=OneCycle(), observer=observer, fabric=fabric)
 
 
-def redrawing_errors(model: Redrawing, data: Dataset, band: Band) -> Tensor:
-    """``drawing_error`` of each face [N]; an average face drawn for everybody has the variance of the faces."""
-    return predict(model, data, lambda m, batch: drawing_error(m(faces := band.cut(batch.float_image())), faces))
+def redrawing_errors(decoder: SAModule, features: FrozenFeatures) -> Tensor:
+    """Mean squared error of the drawing of each face [N]; an average face for everybody has the faces' variance."""
+    return predict(decoder, features, lambda model, batch: (1 - likeness(model(batch.z), batch.faces)).mean((1, 2, 3)))

@@ -24,7 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gazecourse.datasets.face_photos import FacePhotos, check_boxes, check_count, check_upright, folder_of
+from gazecourse.datasets.face_photos import FacePhotos, check_boxes, check_count, check_upright
+from gazecourse.datasets.hdf5 import check_entry, open_hdf5
+from gazecourse.datasets.source import folder_of
 from gazecourse.errors import CourseError
 from gazecourse.validation import check_choice
 
@@ -60,7 +62,7 @@ class COFW(FacePhotos):
         check_choice("split", split, tuple(SUFFIX))
         self.root = folder_of(root, HOW_TO_GET)
         self._path, self._images = self.root / f"COFW_{split}_color.mat", f"Is{SUFFIX[split]}"
-        with _open(self._path) as file:
+        with open_hdf5(self._path, HOW_TO_GET) as file:
             phis = _table(self._path, file, f"phis{SUFFIX[split]}", 3 * POINTS)
             boxes = _table(self._path, file, f"bboxes{SUFFIX[split]}", 4)
             images = file.get(self._images)
@@ -85,7 +87,7 @@ class COFW(FacePhotos):
     def _photo(self, index: int) -> Tensor:
         row = int(self.person[index])
         where = f"{self._path}: image {row + 1}"
-        with _open(self._path) as file:
+        with open_hdf5(self._path, HOW_TO_GET) as file:
             try:
                 pixels = file[file[self._images][()].flatten()[row]][()]
             except (OSError, ValueError, KeyError) as error:
@@ -96,33 +98,13 @@ class COFW(FacePhotos):
         return torch.from_numpy(np.ascontiguousarray(colors.transpose(0, 2, 1)))
 
 
-def _open(path: Path) -> h5py.File:
-    """The file, for reading.
-
-    Raises:
-        FileNotFoundError, CourseError: it is not there, of another format, or cut off.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there. {HOW_TO_GET}")
-    if not h5py.is_hdf5(path):
-        raise CourseError(f"{path} must be an HDF5 file, as MATLAB 7.3 writes them, and whole. {HOW_TO_GET}")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise CourseError(f"{path} cannot be opened ({error}). If it is not whole, unpack it again.") from error
-
-
 def _table(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:
     """The numbers [N, rows] of one entry (rows, N), float64.
 
     Raises:
         CourseError: it is not there, or of another shape or kind.
     """
-    entry = file.get(name)
-    if not isinstance(entry, h5py.Dataset) or entry.dtype.kind not in "uif":
-        raise CourseError(f"{path} must hold {name}, numbers ({rows}, N); it holds {', '.join(file) or 'nothing'}.")
-    if entry.ndim != 2 or entry.shape[0] != rows:
-        raise CourseError(f"{path}: {name} must be ({rows}, N); it is {entry.shape}. {HOW_TO_GET}")
+    entry = check_entry(path, file, name, (rows, "N"), HOW_TO_GET)
     try:
         values = entry[()].astype(np.float64).T
     except OSError as error:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from gazecourse.crops import Square, face_square
 from gazecourse.errors import CourseError
+from gazecourse.images import read_image, to_tensor
 from gazecourse.metrics import OUTER_EYE_CORNERS
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
-from gazecourse.validation import check_whole, describe
+from gazecourse.validation import check_whole
 
 CHIN_AND_NOSE = {29: (28, 20), 68: (8, 30), 98: (16, 54)}
 """Numbers of the chin and of the tip of the nose, by scheme: in an upright face the first is below the second."""
@@ -97,20 +96,6 @@ class FacePhotos(Subsets, Dataset):
         self.factors = {name: values[rows] for name, values in self.factors.items()}
 
 
-def folder_of(root: str | os.PathLike[str], how_to_get: str) -> Path:
-    """The folder of a data set.
-
-    Raises:
-        TypeError: no path. FileNotFoundError: there is no such folder; the message says how to get the data.
-    """
-    if not isinstance(root, (str, os.PathLike)):
-        raise TypeError(f"root must be the folder of the data; got {describe(root)}.")
-    path = Path(root).expanduser().absolute()
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder {path}. {how_to_get}")
-    return path
-
-
 def read_photo(path: Path, how_to_get: str) -> Tensor:
     """A photograph as uint8 RGB [3, H, W].
 
@@ -118,13 +103,11 @@ def read_photo(path: Path, how_to_get: str) -> Tensor:
         FileNotFoundError, CourseError: it is not there, or it is cut off or no picture.
     """
     try:
-        with Image.open(path) as picture:
-            pixels = np.array(picture.convert("RGB"))
+        return to_tensor(read_image(path))
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is not there. {how_to_get}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise CourseError(f"{path} cannot be read as a picture ({error}). Unpack it again. {how_to_get}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+        raise FileNotFoundError(f"{error} {how_to_get}") from error
+    except CourseError as error:
+        raise CourseError(f"{error} Unpack it again. {how_to_get}") from error
 
 
 def check_upright(where: str, landmarks: np.ndarray) -> None:
@@ -183,12 +166,3 @@ def check_count(where: str, count: int, expected: int, how_to_get: str) -> None:
     if count != expected:
         cut = "it was cut off" if count < expected else "something was added"
         raise CourseError(f"{where} must hold {expected:,} faces; it holds {count:,}: {cut}. {how_to_get}")
-
-
-def numbers(values: Sequence[str]) -> np.ndarray | None:
-    """Finite numbers from words; None where one of them is none."""
-    try:
-        found = np.array([float(value) for value in values])
-    except ValueError:
-        return None
-    return found if np.isfinite(found).all() else None

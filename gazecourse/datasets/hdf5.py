@@ -58,7 +58,7 @@ def open_hdf5(path: Path, how_to_get: str) -> h5py.File:
             start = file.read(128)
         is_hdf5 = h5py.is_hdf5(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is not there any more. {how_to_get}") from error
+        raise FileNotFoundError(f"{path} is not there. {how_to_get}") from error
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not start:

@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, arange, zeros
 
-from gazecourse.datasets.face_photos import FacePhotos, check_count, check_upright, folder_of, numbers, read_photo
+from gazecourse.datasets.face_photos import FacePhotos, check_count, check_upright, read_photo
+from gazecourse.datasets.source import folder_of, numbers, read_text
 from gazecourse.errors import CourseError
 from gazecourse.validation import check_choice
 
@@ -103,7 +104,7 @@ def read_points(path: Path) -> np.ndarray:
     Raises:
         CourseError: it is cut off, or is not what the release has.
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path, HOW_TO_GET).splitlines() if line.strip()]
     head = dict(line.split(":", 1) for line in lines[:2] if ":" in line)
     if len(lines) < 3 or lines[2] != "{" or "n_points" not in head:
         raise CourseError(
@@ -111,11 +112,17 @@ def read_points(path: Path) -> np.ndarray:
         )
     if head["n_points"].strip() != str(POINTS):
         raise CourseError(f"{path} must hold {POINTS} points; it says n_points: {head['n_points'].strip()}.")
-    points = [numbers(line.split()) for line in lines[3 : 3 + POINTS]]
     if lines[-1] != "}" or len(lines) != POINTS + 4:
         held = len(lines) - 3 - (lines[-1] == "}")
         raise CourseError(f"{path} must hold {POINTS} points and end with }}; it holds {held}. Unpack it again.")
-    wrong = [number for number, point in enumerate(points) if point is None or len(point) != 2]
-    if wrong:
-        raise CourseError(f"{path}: point {wrong[0] + 1} must be two numbers; it is {lines[3 + wrong[0]]!r}.")
-    return np.stack(points)
+    return np.stack([_point(path, number, line) for number, line in enumerate(lines[3:-1], start=1)])
+
+
+def _point(path: Path, number: int, line: str) -> np.ndarray:
+    try:
+        point = numbers(line.split(), f"point {number}")
+    except ValueError as error:
+        raise CourseError(f"{path}: {error} Unpack it again.") from error
+    if len(point) != 2:
+        raise CourseError(f"{path}: point {number} must be two numbers; it is {line!r}.")
+    return point

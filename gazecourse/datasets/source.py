@@ -109,11 +109,7 @@ class Source(ABC):
     fingerprint: str
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        if not isinstance(root, (str, os.PathLike)):
-            raise TypeError(f"root must be the folder of the data; got {describe(root)}.")
-        self.root = Path(root).expanduser().absolute()
-        if not self.root.is_dir():
-            raise FileNotFoundError(f"There is no folder {self.root}. {self.release.how_to_get}")
+        self.root = folder_of(root, self.release.how_to_get)
         self.left_out: dict[str, int] = {}
         self.warnings: list[str] = []
 
@@ -178,6 +174,20 @@ def listed(names: Iterable[object], most: int = 8) -> str:
     """Names with commas, and an ellipsis after the first few."""
     names = [str(name) for name in names]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def folder_of(root: str | os.PathLike[str], how_to_get: str) -> Path:
+    """The folder of a data set.
+
+    Raises:
+        TypeError: no path. FileNotFoundError: there is no such folder; the message says how to get the data.
+    """
+    if not isinstance(root, (str, os.PathLike)):
+        raise TypeError(f"root must be the folder of the data; got {describe(root)}.")
+    path = Path(root).expanduser().absolute()
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no folder {path}. {how_to_get}")
+    return path
 
 
 def read_text(path: Path, how_to_get: str) -> str:

@@ -27,10 +27,9 @@ from gazecourse.datasets.face_photos import (
     check_boxes,
     check_count,
     check_upright,
-    folder_of,
-    numbers,
     read_photo,
 )
+from gazecourse.datasets.source import folder_of, numbers, read_text
 from gazecourse.errors import CourseError
 from gazecourse.validation import check_choice
 
@@ -101,7 +100,7 @@ def _read(path: Path) -> tuple[np.ndarray, list[str]]:
     Raises:
         CourseError: a line is not what the release has.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(path, HOW_TO_GET).splitlines()
     rows, names = [], []
     for number, line in enumerate(lines, start=1):
         fields = line.split()
@@ -110,9 +109,10 @@ def _read(path: Path) -> tuple[np.ndarray, list[str]]:
                 f"{path}: line {number} must hold {FIELDS} fields (196 coordinates, 4 of the box, 6 flags, the name); "
                 f"it holds {len(fields)}. {HOW_TO_GET}"
             )
-        values = numbers(fields[:-1])
-        if values is None:
-            raise CourseError(f"{path}: line {number} must hold numbers before the name; it begins {line[:40]!r}.")
+        try:
+            values = numbers(fields[:-1], f"what stands in line {number} before the name")
+        except ValueError as error:
+            raise CourseError(f"{path}: {error} {HOW_TO_GET}") from error
         if not np.isin(values[-6:], (0, 1)).all():
             given = " ".join(fields[-7:-1])
             raise CourseError(
@@ -121,6 +121,4 @@ def _read(path: Path) -> tuple[np.ndarray, list[str]]:
             )
         rows.append(values)
         names.append(fields[-1])
-    if not rows:
-        raise CourseError(f"{path} is empty: its download or unpacking was cut off. {HOW_TO_GET}")
     return np.stack(rows), names
