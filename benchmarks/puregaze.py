@@ -3,6 +3,7 @@
     python benchmarks/puregaze.py --processes 2         # the quick profile, on two CPU cores
     python benchmarks/puregaze.py --profile full        # the paper's sizes, on a GPU
     python benchmarks/puregaze.py --seeds 7 --networks ResNet --into again    # one network with a new seed
+    python benchmarks/puregaze.py --longer 3 --networks ResNet --ways purification probes --into puregaze_longer
 
 Every network is trained on *studio* or on *wild* alone and tested on *laptop* and *lab*, and at home on people it has
 not seen. A training has two parts. In the first a network learns gaze; from there it goes on in several ways that
@@ -103,6 +104,7 @@ class Plan:
         ways: which of ``WAYS`` are gone.
         ablation_seeds: the first so many seeds also train the ablations.
         precision: Fabric's name of it.
+        longer: so many times the profile's epochs, in both parts.
     """
 
     seeds: tuple[int, ...]
@@ -110,6 +112,17 @@ class Plan:
     ways: tuple[str, ...]
     ablation_seeds: int
     precision: str = "auto"
+    longer: int = 1
+
+    @property
+    def first_part(self) -> Recipe:
+        """How a network learns gaze."""
+        return replace(first_part(), epochs=self.longer * first_part().epochs)
+
+    @property
+    def second_part(self) -> Recipe:
+        """How it goes on."""
+        return replace(second_part(), epochs=self.longer * second_part().epochs)
 
     def starts(self) -> list[Start]:
         """All first parts, seed by seed: what is there when a run is cut off holds whole seeds."""
@@ -127,8 +140,8 @@ class Plan:
         return {
             "profile": profile(),
             "size": asdict(size_of_profile()),
-            "first_part": asdict(first_part()),
-            "second_part": asdict(second_part()),
+            "first_part": asdict(self.first_part),
+            "second_part": asdict(self.second_part),
             "fine_tuning": asdict(fine_tuning()),
             "sources": {s: source_set(s).parameters for s in SOURCES},
             "opponents": {name: asdict(settings) for name, settings in opponents.items()},
@@ -149,7 +162,7 @@ class Trained(Kept):
     def __init__(self, start: Start, plan: Plan) -> None:
         folder = runs_dir() / "puregaze" / f"{plan.digest}-{start.network}-{start.source}-seed{start.seed}"
         super().__init__(folder, start.source, start.seed, NETWORKS[start.network].forward, plan.precision)
-        self.name = start.network
+        self.name, self.plan = start.network, plan
 
     def gaze_method(self) -> Method:
         """The network on its own."""
@@ -158,11 +171,11 @@ class Trained(Kept):
     def beginning(self) -> nn.Module:
         """What the first part has learned."""
         method = first(self.name, self.size)
-        return self.kept("first", method.build, lambda: self.learned(method, first_part()))
+        return self.kept("first", method.build, lambda: self.learned(method, self.plan.first_part))
 
     def going_on(self, name: str, method: Method) -> nn.Module:
         """A network of the second part."""
-        return self.kept(name, method.build, lambda: self.learned(method, second_part(), self.beginning()))
+        return self.kept(name, method.build, lambda: self.learned(method, self.plan.second_part, self.beginning()))
 
     def plain(self) -> nn.Module:
         """It goes on without an opponent."""
@@ -262,11 +275,13 @@ def main() -> None:
     common_options(parser, "puregaze")
     parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="what goes on from a first part")
+    parser.add_argument(
+        "--longer", type=int, default=1, metavar="N", help="N times the profile's epochs, in both parts"
+    )
     options = parser.parse_args()
     use_profile(options.profile)
-    plan = Plan(
-        tuple(options.seeds), tuple(options.networks), tuple(options.ways), options.ablation_seeds, options.precision
-    )
+    what = tuple(options.seeds), tuple(options.networks), tuple(options.ways)
+    plan = Plan(*what, options.ablation_seeds, options.precision, options.longer)
     heads = priors()
     found = tables(all_rows(rows_of, plan.starts(), plan, options.processes), plan.networks)
     for network, rows in found.items():

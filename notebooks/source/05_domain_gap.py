@@ -192,7 +192,7 @@ mean = {domain: {group: rise.mean().item() for group, rise in by.items()} for do
 assert max(mean["lab"], key=mean["lab"].get) == "image quality"
 assert mean["lab"]["image quality"] > 1.3 * max(mean["laptop"].values())
 assert mean["lab"]["light"] < 0.5 * mean["lab"]["image quality"]
-print("Lab is hard because of its cameras, not because of its light or its people.")
+print("Lab is hard because of its cameras, not because of its light.")
 
 # %% [markdown]
 # So the gap between *studio* and *lab* has mainly one cause: a VGA camera. *Studio* has no blurred face in it, and a
@@ -257,7 +257,7 @@ for name, effect in sorted(effects.items(), key=lambda item: -item[1].error.mean
           f"{effect.faces:2} faces")  # fmt: skip
 
 # %%
-assert all(effect.moved.mean > max(0.5, effect.error.mean) for effect in effects.values())
+assert all(effect.moved.mean > 0.5 for effect in effects.values())
 assert effects["low resolution"].error.low > effects["sensor noise"].error.mean
 assert effects["low resolution"].error.mean > effects["dark skin"].error.mean
 print("Every change moves the gaze that the network sees, although nobody moved an eye.")
@@ -274,7 +274,8 @@ print("Every change moves the gaze that the network sees, although nobody moved 
 #   = (X^\top X + \lambda I)^{-1} X^\top Y ,$$
 #
 # with standardized features and a column of ones in $X$, and one column per class in $Y$. The probe learns from some
-# people and is judged on **others**: or it would know that person 7 has a beard, and find person 7 again.
+# people and is judged on **others**: or it would know that person 7 has a beard, and find person 7 again. (All of them
+# are people whose faces the network was trained on, for there are enough of these. Gaze is read a little too well.)
 #
 # **Your turn** (●●○ · 12 min). `train` is True for the rows the probe may learn from. Return its accuracy on the others.
 
@@ -358,8 +359,8 @@ print("Trained on nothing but gaze, the features still tell who it is, where the
 # tone fell. The intervals are wide where people count and not images: there are only 40 of them.
 #
 # ## 7 · Domains in the space of features
-# If features held gaze alone, faces from all domains would mix on a map, sorted by gaze. Color the dots by domain, then
-# by yaw, and point at the dots that lie apart.
+# A map of the features of all domains: each dot is a face, and neighbors have similar features. Color the dots by
+# domain, then by yaw, and point at the dots that lie apart.
 
 # %% tags=["nbval-ignore-output"]
 rows = {domain: torch.arange(0, len(data), 3) for domain, data in faces.items()}
@@ -376,9 +377,19 @@ explorer.show()
 
 # %%
 agreement = {name: neighborhood_agreement(cloud, values) for name, values in colors.items()}
+true_gaze = torch.cat([part[domain].gaze for domain in DOMAINS])
+by_gaze_alone = neighborhood_agreement(true_gaze, colors["domain"])
 assert agreement["domain"] > 0.2
 assert agreement["gaze yaw (degrees)"] > 0.3
-print("Neighbors share their gaze, and their domain too: the features know where a picture was taken.")
+assert by_gaze_alone > 0.3
+print("Neighbors share their gaze, and their domain too. But so do neighbors by the true gaze.")
+
+# %% [markdown]
+# Islands of domains on a map are often shown as proof that features know where a picture was taken. Here the labels
+# themselves make such islands: sort the faces by their *true* gaze, without any network, and neighbors still share
+# their domain much more often than by chance, because people look elsewhere in *laptop* than in *studio*. A map of
+# domains that look in different directions proves nothing about light or cameras. The counterfactual faces of section 5
+# do, for in them nothing but one factor differs.
 
 # %% [markdown]
 # ## What held
@@ -386,7 +397,7 @@ print("Neighbors share their gaze, and their domain too: the features know where
 # |:--|:--|
 # | A network that is good at home loses in other domains | yes: ahead of the head-pose prior in *studio*, behind it in all three others |
 # | Features learned for gaze hold much that is not gaze (Cheng et al. 2022) | yes: identity, light, glasses and more can be read from them |
-# | Light and identity are what hurts across domains | **not here**: *lab*'s cameras hurt by ten degrees, its light and its people by nothing that 40 faces could show. A single strong change of light or skin does hurt (section 5), but less than blur |
+# | Light and identity are what hurts across domains | **not here**: *lab*'s cameras hurt most by far, its light and its people by nothing that 40 faces could show (section 4). A dark room or darker skin alone does hurt (section 5), but less than blur |
 #
 # ## From the idea to the code
 # | idea | symbol | where |

@@ -26,7 +26,7 @@ from torch.nn.functional import interpolate
 from gazecourse import diagrams, plotting
 from gazecourse.analysis.embedding import umap_embedding
 from gazecourse.analysis.probes import features_of, leakage
-from gazecourse.analysis.redrawing import Redrawing, learn_to_redraw, redrawing_errors
+from gazecourse.analysis.redrawing import FrozenFeatures, frozen_features, learn_to_redraw, redrawing_errors
 from gazecourse.comparison import Method, Recipe, augmented, gaze_losses, size_of_profile
 from gazecourse.cross_domain import (
     continued,
@@ -45,6 +45,7 @@ from gazecourse.faces.dataset import FaceDataset
 from gazecourse.losses import gaze_l1, reconstruction_loss
 from gazecourse.metrics import gaze_error
 from gazecourse.models import CANet, FullFace, PureGaze, purify
+from gazecourse.models.puregaze import SAModule
 from gazecourse.paths import RESULTS
 from gazecourse.profiles import pick
 from gazecourse.purification import attention_for, opponents
@@ -339,8 +340,8 @@ def play(method: Method, recipe: Recipe, title: str) -> nn.Module:
 
 
 LEARN, GO_ON, PEACE = pick(
-    quick=(Recipe(3, rate=2e-3), Recipe(1, rate=1e-3), Recipe(2, rate=1e-3)),
-    full=(first_part(), second_part(), second_part()),
+    quick=(Recipe(3, rate=2e-3), Recipe(1, rate=1e-3), Recipe(8, rate=2e-3)),
+    full=(first_part(), second_part(), Recipe(16, rate=2e-3)),
 )
 start = play(first("ResNet", size), LEARN, "first part")
 
@@ -393,56 +394,62 @@ pure = play(continued(yours, start), GO_ON, "second part, with an opponent")
 # ## 8 · Has it forgotten?
 # A decoder that fails proves little. Perhaps the features forgot; perhaps the backbone only keeps changing its language
 # faster than this one opponent can learn it. (Elazar and Goldberg 2018 found just that in networks for text: the
-# opponent was beaten, and a new one read everything.) The referee's question is another one: freeze the features, and
-# let each decoder learn from them *in peace*. How well can the faces of strangers be drawn then?
+# opponent was beaten, and a new one read everything.) The referee's question is another one: freeze both networks, and
+# give each a *new* decoder that learns from its features in peace. How well can it draw the faces of strangers?
+#
+# Both decoders begin with the same random weights. One that has watched the game would bring its own past: the plain
+# network's has seen that network grow up, the purified one's was led astray. And since the features no longer change,
+# they are computed once; then a pass over all faces and their mirror images takes seconds.
 
 # %% tags=["nbval-ignore-output"]
-small = interpolate(band.cut(home.images / 255.0), tuple(stages), mode="area")
-found = {"the mean face, for everybody": (small - small.mean(0)).square().mean().item()}
-rows = {"the faces": interpolate(strip, tuple(stages), mode="area")}
+networks = {"plain": unpurified, "purified": pure}
+strangers = {name: frozen_features(model, home, band, tuple(stages)) for name, model in networks.items()}
+faces = strangers["plain"].faces
+found = {"the mean face, for everybody": (faces - faces.mean(0)).square().mean().item()}
+five = lambda features: features.__getitems__(list(range(0, 35, 7)))  # noqa: E731
+rows = {"the faces": five(strangers["plain"]).faces}
 
 
-def note(name: str, redrawing: Redrawing) -> None:
+def note(name: str, decoder: SAModule, features: FrozenFeatures) -> None:
     """Keep the error of a decoder's drawings of unseen people, and five of them."""
-    found[name] = redrawing_errors(redrawing, home, band).mean().item()
-    with torch.no_grad():
-        rows[name] = redrawing.eval()(strip.to(next(redrawing.parameters()).device)).cpu()
+    found[name] = redrawing_errors(decoder, features).mean().item()
+    rows[name] = predict(decoder, five(features), lambda model, batch: model(batch.z))
 
 
-note("purified, the opponent at the end of the game", Redrawing(pure, pure.sa_module))
-for name, model, decoder in (("plain", unpurified, start), ("purified", pure, pure)):
-    redrawing = Redrawing(model, decoder.sa_module)
-    learn_to_redraw(redrawing, people, PEACE, band)
-    note(f"{name}, a decoder that learned in peace", redrawing)
+note("purified, the opponent at the end of the game", pure.sa_module, strangers["purified"])
+for name, model in networks.items():
+    torch.manual_seed(0)
+    decoder = SAModule(model.maps[0], widths)
+    learn_to_redraw(decoder, frozen_features(model, people, band, tuple(stages), mirrored=True), PEACE)
+    note(f"{name}, a new decoder that learned in peace", decoder, strangers[name])
 for name, error in found.items():
     print(f"{name:48}mean squared error {error:.4f}")
 plotting.image_grid(
     torch.cat(list(rows.values())),
     [title if number == 0 else "" for title in rows for number in range(len(strip))],
     "Four rows of five bands, from above: the faces; what the opponent draws from purified features at the end of the "
-    "game, bright noise where the eyes are; drawings of a decoder that learned in peace, from plain features, blurred "
-    "but with the right skin and background; and from purified ones, between the two.",
+    "game, bright noise where the eyes are; drawings of a new decoder that learned in peace, from plain features, "
+    "blurred but with the right skin and background; and from purified ones, which look the same.",
     columns=5,
 )
 
 # %%
 mean_face, beaten, plainly, purely = found.values()
-assert plainly < 0.8 * mean_face
-assert beaten > 1.5 * purely
 assert beaten > mean_face
-assert purely < 0.9 * mean_face
-print("The opponent was beaten. Most of what it could not see was still there.")
+assert plainly < 0.6 * mean_face
+assert purely < 0.6 * mean_face
+assert abs(purely / plainly - 1) < 0.2
+print("The opponent was beaten. What it could not see was still there.")
 
 # %% [markdown]
-# The opponent ends worse than somebody who draws the mean face for everybody. Most of that victory is show: left in
-# peace for two passes, a decoder finds skin, light and background again. In a longer game, and with five seeds (section
-# 10), something does go for good.
+# The opponent ends worse than somebody who draws the mean face for everybody. Its defeat is nearly all show: left in
+# peace, a new decoder finds skin, light and background in purified features about as well as in plain ones. The
+# backbone has not forgotten the face; it has hidden it from one reader.
 #
-# Which part of the picture went? The probes of notebook 05 tell, factor by factor. (Again on people whose faces the
-# networks were trained on, other ones for learning the probe and for judging it.)
+# The probes of notebook 05 ask the same question factor by factor. (Again on people whose faces the networks were
+# trained on, other ones for learning the probe and for judging it.)
 
 # %% tags=["nbval-ignore-output"]
-networks = {"plain": unpurified, "purified": pure}
 crowd = people.subset(torch.arange(len(people) // 3))
 features = {name: features_of(model, crowd, "backbone", forward=from_band) for name, model in networks.items()}
 factors = ["gaze pitch", "gaze yaw", "head yaw", "identity", "skin tone", "brightness", "light direction", "background"]
@@ -485,9 +492,8 @@ for table in tables.values():
 print("A linear probe still reads gaze, identity and light, before purification and after.")
 
 # %% [markdown]
-# The two measures disagree, and both are right. A *picture* is harder to draw from purified features. A *linear probe*
-# for a single factor finds it as before: a hundred pooled numbers are enough for "dark skin" or "light from the left",
-# and the adversarial loss never asked whether a factor can be read, only whether pixels near the eyes can be drawn.
+# Both measures agree. A hundred pooled numbers are enough for "dark skin" or "light from the left", and the adversarial
+# loss never asked whether they can be read by anybody, only whether *this* decoder can draw the pixels near the eyes.
 #
 # ## 9 · Does it help elsewhere?
 # The purpose was another domain. Here are both of your networks in all four; nothing of the other three was seen.
@@ -521,8 +527,8 @@ def shown(cell: dict | None, sign: str = "") -> str:
     """Mean and interval."""
     if not cell:
         return "–"
-    mean, low, high = cell["mean"]
-    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    mean, *interval = cell["mean"]
+    return f"{mean:{sign}.1f}" + (f" [{interval[0]:{sign}.1f}, {interval[1]:{sign}.1f}]" if interval else "")
 
 
 def table_of(rows: dict[str, dict], sign: str = "") -> None:
@@ -541,7 +547,7 @@ rows = {"head pose taken as gaze": {s: {} for s in SOURCES}}
 for source in SOURCES:
     for where in WHERE:
         error = results["head_pose"][source if where == "home" else where]
-        rows["head pose taken as gaze"][source][where] = {"mean": [error] * 3}
+        rows["head pose taken as gaze"][source][where] = {"mean": [error]}
 rows |= {network: found["plain"] for network, found in measured.items() if network != "ResNet"}
 names = {"plain": "ResNet", "purified": "PureGaze", "domain-adversarial": "ResNet, domain-adversarial"}
 rows |= {name: measured["ResNet"][row] for row, name in names.items() if row in measured["ResNet"]}
@@ -624,7 +630,7 @@ for network in (FullFace(112, form="two_tower", width=0.25, stride=2), CANet(112
 
 # %%
 cost = json.loads((RESULTS / "purification_step.json").read_text())
-print(f"on {cost['hardware']['processor']}, {cost['hardware']['threads']} threads")
+print(f"on {cost['hardware']['processor']}, threads: {cost['hardware']['threads']}")
 for row in cost["measurements"]:
     if row["device"] == "cpu":
         print(f"{row['network']:36}batch {row['batch']:3}: plain {row['plain_seconds']:.2f} s, decoder alone "
