@@ -137,23 +137,56 @@ def test_rows_of_every_start_come_in_their_order(modules, monkeypatch):
 
 def test_puregaze_keeps_its_folders_files_and_rows(modules, small, cache):
     _, _, puregaze = modules
-    plan = puregaze.Plan((0,), ("ResNet",), ("purification", "fine-tuning"), 0)
+    plan = puregaze.Plan((0,), ("ResNet",), ("purification", "fine-tuning", "blur"), 0)
     rows = puregaze.rows_of(puregaze.Start("ResNet", "studio", 0), plan)
-    assert list(rows) == ["plain", "purified", "plain, fine-tuned", "purified, fine-tuned"]
+    tuned_rows = ["plain, fine-tuned", "purified, fine-tuned"]
+    assert list(rows) == ["plain", "purified", *tuned_rows, "blurred", "blurred, purified"]
     assert set(rows["plain"]) == {*TARGETS, "home"}
     assert set(rows["plain, fine-tuned"]) == set(TARGETS)
     (folder,) = (cache / "runs" / "puregaze").iterdir()
     assert folder.name == f"{plan.digest}-ResNet-studio-seed0"
     tuned = {f"{name}-tuned-{target}" for name in ("plain", "purified") for target in TARGETS}
-    networks = {"first", "plain", "purified", *tuned}
+    networks = {"first", "plain", "purified", "blurred", "purified-blurred", *tuned}
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.safetensors" for name in networks),
         *(f"errors-{name}.json" for name in networks - {"first"}),
     }
     found = puregaze.tables({puregaze.Start("ResNet", "studio", 0): rows}, ("ResNet",))["ResNet"]
-    assert list(found)[4:] == [
+    assert list(found)[6:] == [
         "purified − plain", "plain, fine-tuned − plain", "purified, fine-tuned − plain, fine-tuned",
+        "blurred − plain", "blurred, purified − blurred",
     ]  # fmt: skip
+
+
+def test_longer_trainings_are_so_many_times_as_long_and_kept_apart(modules, small):
+    _, _, puregaze = modules
+    usual, longer = (puregaze.Plan((0,), ("ResNet",), (), 0, longer=times) for times in (1, 3))
+    assert (longer.first_part.epochs, longer.second_part.epochs) == (3, 3)
+    assert longer.first_part.rate == usual.first_part.rate
+    assert longer.digest != usual.digest
+    trained = puregaze.Trained(puregaze.Start("ResNet", "studio", 0), longer)
+    recipes = []
+    trained.learned = lambda method, recipe, start=None, data=None: recipes.append(recipe) or method.build(TINY)
+    trained.plain()
+    assert [recipe.epochs for recipe in recipes] == [3, 3]
+
+
+def test_both_networks_are_redrawn_by_decoders_that_begin_alike(modules, small, monkeypatch):
+    _, _, puregaze = modules
+    monkeypatch.setattr(puregaze, "REDRAWING", ONE_STEP)
+    plan = puregaze.Plan((0,), ("ResNet",), (), 0)
+    trained = puregaze.Trained(puregaze.Start("ResNet", "studio", 0), plan)
+    begun = []
+    monkeypatch.setattr(
+        puregaze,
+        "learn_to_redraw",
+        lambda decoder, features, *_, **__: begun.append((decoder.state_dict(), len(features))),
+    )
+    for name, model in (("plain", trained.plain), ("purified", trained.purified)):
+        assert set(trained.redrawn(name, model)) == {"redrawn"}
+    (one, faces_of_one), (other, faces_of_other) = begun
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert faces_of_one == faces_of_other == 2 * len(trained.faces)
 
 
 # ---------------------------------------------------------------------- CLIP-Gaze
