@@ -3,7 +3,7 @@
     python benchmarks/puregaze.py --processes 2         # the quick profile, on two CPU cores
     python benchmarks/puregaze.py --profile full        # the paper's sizes, on a GPU
     python benchmarks/puregaze.py --seeds 7 --networks ResNet --into again    # one network with a new seed
-    python benchmarks/puregaze.py --longer 3 --networks ResNet --ways purification probes --into puregaze_longer
+    python benchmarks/puregaze.py --longer 3 --networks ResNet --ways purification redrawing --into puregaze_longer
 
 Every network is trained on *studio* or on *wild* alone and tested on *laptop* and *lab*, and at home on people it has
 not seen. A training has two parts. In the first a network learns gaze; from there it goes on in several ways that
@@ -75,7 +75,7 @@ def ablations() -> dict[str, Purification]:
     }
 
 
-WAYS = ("purification", "probes", "fine-tuning", "domain-adversarial", "blur", "ablations")
+WAYS = ("purification", "probes", "redrawing", "fine-tuning", "domain-adversarial", "blur", "ablations")
 """What goes on from a first part, besides the plain network."""
 PROBED = ("gaze pitch", "gaze yaw", "head yaw", "identity", "age", "sex", "skin tone", "beard", "glasses", "hat",
           "light direction", "brightness", "background", "defocus", "noise")  # fmt: skip
@@ -250,9 +250,9 @@ def rows_of(start: Start, plan: Plan) -> Rows:
     if plan.goes("purification", start):
         rows["purified"] = trained.errors("purified", trained.purified, everywhere)
     for name, model in (("plain", trained.plain), ("purified", trained.purified)):
-        if plan.goes("probes", start):
-            for measure in (trained.leaks, trained.shaken, trained.redrawn):
-                rows.setdefault(name, {}).update(measure(name, model))
+        asked = {"probes": (trained.leaks, trained.shaken), "redrawing": (trained.redrawn,)}
+        for measure in (m for way, measures in asked.items() if plan.goes(way, start) for m in measures):
+            rows.setdefault(name, {}).update(measure(name, model))
         if plan.goes("fine-tuning", start):
             rows[f"{name}, fine-tuned"] = trained.tuned_errors(name, model)
     if plan.goes("domain-adversarial", start):
