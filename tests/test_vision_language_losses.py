@@ -566,6 +566,15 @@ def test_every_option_of_the_weights_reaches_its_loss(changes, term, expected):
     torch.testing.assert_close(clip_gaze_loss(*arguments, ClipGazeWeights(**changes))[term], expected(arguments))
 
 
+def test_samples_reach_the_rank_loss():
+    arguments = total_arguments()
+    torch.manual_seed(0)
+    term = clip_gaze_loss(*arguments, ClipGazeWeights(samples=3))["rank"]
+    torch.manual_seed(0)
+    torch.testing.assert_close(term, rank_loss(arguments[3], arguments[1], samples=3))
+    assert term != rank_loss(arguments[3], arguments[1])
+
+
 def test_strength_reaches_the_gradient_of_ranksims_loss():
     arguments = total_arguments()
     for strength in (2.0, 40.0):

@@ -189,6 +189,9 @@ def prompt_loss(
 
         L = mean over images and factors of −log softmax_k(exp(log_scale) cos(f_v, t_k)), k among the factor's prompts
 
+    A factor with a single prompt, such as "motion blur", is always told: it counts as 0, and its prompt learns nothing
+    but what all share.
+
     Args:
         image_features: f_v [B, D] of the frozen CLIP. text_features: t [K, D] or [B, K, D].
         labels: for each factor the place [B] of its true prompt among the factor's own; -1 where it has none.
