@@ -13,7 +13,6 @@ from torch.utils.data import Dataset
 from gazecourse.augment import randomly_mirrored
 from gazecourse.faces.captions import (
     HELD_OUT_COMBINATIONS,
-    HELD_OUT_TEMPLATES,
     TEMPLATES,
     UNSEEN,
     WORDINGS,
@@ -176,14 +175,14 @@ def zero_shot_accuracy(
 
 @torch.no_grad()
 def combination_accuracy(
-    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], combination: Combination, *, test: bool = False
+    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], combination: Combination
 ) -> tuple[float, int]:
     """Of the images that show a combination, the share whose best sentence of four names both its parts, and how many.
 
     The sentences name both parts, one and the most frequent class of the other factor, or neither; chance is 1/4.
 
     Args:
-        features, facts, test: as in ``zero_shot_accuracy``.
+        features, facts: as in ``zero_shot_accuracy``.
     Returns:
         (NaN, 0) where no image shows it.
     """
@@ -197,8 +196,7 @@ def combination_accuracy(
     ):
         others = facts[name][(facts[name] != UNSEEN) & (facts[name] != value)]
         parts.append((_said(name, value), _said(name, int(others.mode().values))))
-    templates = HELD_OUT_TEMPLATES if test else TEMPLATES
-    prompts = [[_both(template, a, b) for template in templates] for a in parts[0] for b in parts[1]]
+    prompts = [[_both(template, a, b) for template in TEMPLATES] for a in parts[0] for b in parts[1]]
     best = clip.zero_shot(features[shown].to(clip.scale.device), prompts).argmax(1)
     return float((best == 0).float().mean()), int(shown.sum())
 
