@@ -459,7 +459,8 @@ _OPTIONS = {
 class ClipGazeWeights:
     """Weights of L = L_gaze + λ₁ L_sep + λ₂ L_d + λ₃ L_rank, and the options of its terms.
 
-    All numbers are a reconstruction; a weight of 0 leaves its term out of the total.
+    L_gaze is in radians, a few tenths at first; the other terms have no unit and lie between 0 and 1 or 2. All numbers
+    are a reconstruction; a weight of 0 leaves its term out of the total.
 
     Attributes:
         separation, distillation, rank: λ₁, λ₂, λ₃, 0 or more.
