@@ -431,6 +431,17 @@ def _openais_weights(path: Path) -> dict[str, Tensor]:
     return {name: value for name, value in weights.items() if name not in _OPENAIS_SIZES}
 
 
+def _from_the_hub(hub: str) -> list[Path]:
+    """Files fetched from the Hugging Face hub before, of "owner/model/file" or, with usual names, "owner/model/"."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return []
+    model_id, _, file = hub.rpartition("/")
+    found = [try_to_load_from_cache(model_id, one) for one in ([file] if file else _HUB_FILES)] if model_id else []
+    return [Path(place) for place in found if isinstance(place, str)]
+
+
 def _in_cache(open_clip: Any, name: str, tag: str) -> tuple[Path | None, dict[str, Any]]:
     """Where ``open_clip`` has put the weights of that name, if it has, and what its ``create_model`` must know of them.
 
@@ -440,12 +451,7 @@ def _in_cache(open_clip: Any, name: str, tag: str) -> tuple[Path | None, dict[st
     places = []
     if known.get("url"):
         places.append(Path.home() / ".cache" / "clip" / known["url"].rsplit("/", 1)[-1])
-    if known.get("hf_hub"):
-        from huggingface_hub import try_to_load_from_cache
-
-        model_id, _, file = known["hf_hub"].rpartition("/")
-        found = (try_to_load_from_cache(model_id, one) for one in ([file] if file else _HUB_FILES))
-        places += [Path(place) for place in found if isinstance(place, str)]
+    places += _from_the_hub(known.get("hf_hub", ""))
     options = {
         "force_quick_gelu": bool(known.get("quick_gelu")),
         "force_preprocess_cfg": {key: known[key] for key in ("mean", "std") if key in known},
