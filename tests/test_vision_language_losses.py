@@ -344,6 +344,21 @@ def test_rank_loss_is_that_of_the_loops_for_any_batch_with_any_ties(count, seed,
     assert rank_loss(features, gaze, margin, pairs=pairs).item() == pytest.approx(expected.item(), rel=1e-8, abs=1e-10)
 
 
+def test_gaze_that_is_as_close_but_for_rounding_is_in_no_order():
+    """Four faces in steps of 0.1 rad: seen from the second, the first and the third are equally close."""
+    gaze = torch.stack([torch.zeros(4, dtype=torch.float64), torch.arange(4, dtype=torch.float64) / 10], dim=1)
+    nearest = {0: ((1,), (2,), (3,)), 1: ((0, 2), (3,)), 2: ((1, 3), (0,)), 3: ((2,), (1,), (0,))}
+    features = normal(4, 5).double()
+    unit = torch.nn.functional.normalize(features, dim=1)
+    likeness, hinges = unit @ unit.T, []
+    for anchor, groups in nearest.items():
+        for place, closer in enumerate(groups):
+            further = [k for group in groups[place + 1 :] for k in group]
+            hinges += [(likeness[anchor, k] - likeness[anchor, j] + 0.5).clamp(min=0) for j in closer for k in further]
+    assert len(hinges) == 10
+    torch.testing.assert_close(rank_loss(features, gaze, 0.5), torch.stack(hinges).mean())
+
+
 def test_rank_loss_of_three_hand_computed_faces():
     """Gaze at 0°, 10° and 30° of yaw; in features the last two have changed places."""
     gaze = torch.tensor([[0.0, 0.0], [0.0, math.radians(10)], [0.0, math.radians(30)]])
