@@ -159,6 +159,16 @@ def test_a_true_caption_of_another_image_pushes_it_away_unless_it_is_a_positive(
     assert hard > soft + 0.5, "with its own caption alone, image 0 turns away from caption 1 faster"
 
 
+def test_targets_are_spread_over_all_true_captions_of_an_image_and_all_true_images_of_a_caption():
+    images, texts = normal(3, 4), normal(3, 4, seed=1)
+    true = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 1, 1]]).bool()  # not symmetric
+    logits = 2.0 * torch.nn.functional.normalize(images, dim=1) @ torch.nn.functional.normalize(texts, dim=1).T
+    rows = [-logits.log_softmax(1)[i, true[i]].mean() for i in range(3)]
+    columns = [-logits.log_softmax(0)[true[:, j], j].mean() for j in range(3)]
+    expected = (torch.stack(rows).mean() + torch.stack(columns).mean()) / 2
+    torch.testing.assert_close(contrastive_loss(images, texts, math.log(2.0), positives=true), expected)
+
+
 def test_the_diagonal_always_counts_as_positive():
     images, texts = normal(3, 4), normal(3, 4, seed=1)
     none = torch.zeros(3, 3, dtype=torch.bool)
