@@ -250,6 +250,49 @@ def test_open_choices_are_tested_on_the_other_source(small, clip_path, monkeypat
     assert all(set(row) >= {"studio", *TARGETS, "home"} and "wild" not in row for row in rows.values())
 
 
+def test_clip_gaze_and_gaze_alone_go_on_from_one_beginning_and_differ_in_the_losses_alone(
+    small, clip_path, monkeypatch
+):
+    trained = small.Trained(small.Start("studio", 3), small.Plan((3,), (), 1, clip=clip_path))
+    beginning = trained.beginning()
+    begun, given = [], []
+    original = small.Trained.learned
+
+    def watched(self, method, recipe, start=None, data=None):
+        begun.append({name: value.clone() for name, value in start.state_dict().items()})
+        given.append((method.name, recipe, type(data or self.faces).__name__))
+        return original(self, method, recipe, start, data)
+
+    monkeypatch.setattr(small.Trained, "learned", watched)
+    trained.alone()
+    trained.with_clip(small.ClipGazeSettings())
+    assert given == [("gaze loss alone", ONE_STEP, "FaceDataset"), ("CLIP-Gaze", ONE_STEP, "ClipFaces")]
+    for name, value in beginning.state_dict().items():
+        assert torch.equal(begun[0][name], value), name
+        assert torch.equal(begun[1][name], value), name
+
+
+def test_centered_prompts_and_their_kind_reach_the_training(small, clip_path, monkeypatch):
+    made, original = [], small.Prompts
+    monkeypatch.setattr(small, "Prompts", lambda *a, **k: made.append(original(*a, **k)) or made[-1])
+    trained = small.Trained(small.Start("studio", 0), small.Plan((0,), (), 1, clip=clip_path))
+    for settings in (small.ClipGazeSettings(prompts="written"), small.ClipGazeSettings(prompts="coop", centered=True)):
+        trained.with_clip(settings)
+    assert [(prompts.context.kind, prompts.centered) for prompts in made] == [("written", False), ("coop", True)]
+
+
+def test_probes_and_orders_read_the_layers_that_the_table_names(small, clip_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        small, "features_of", lambda model, faces, layer, forward: asked.append(layer) or torch.randn(len(faces), 4)
+    )
+    plan, start = small.Plan((0,), ("probes",), 1, clip=clip_path), small.Start("studio", 0)
+    rows = small.rows_of(start, plan)
+    assert set(rows) == {"gaze loss alone", "CLIP-Gaze"}
+    one_network = ["filter"] * 3 + ["project", "filter"]  # the order in three domains; then before the filter and after
+    assert asked == 2 * one_network
+
+
 def test_personal_context_is_learned_once_for_all_settings_that_share_its_prompts(small, clip_path, monkeypatch):
     learned = []
     original = small.learn_context
