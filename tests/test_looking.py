@@ -140,7 +140,7 @@ def test_rendered_face_anywhere_before_a_camera_looks_where_it_does_within_a_deg
         true = turn.T @ pitchyaw_to_vector(gaze)
         assert angular_error(look.gaze, true) < 1
         off = (2 * seen[0].landmarks[0] - torch.from_numpy(landmarks)).norm(dim=1).mean()
-        assert off < 10, "the network sees what was rendered, as far as the head has the average size"
+        assert off < 15, "of 224 pixels: the network sees what was rendered, as far as the head has the average size"
 
 
 def test_head_seen_exactly_from_its_side_has_no_gaze_and_others_keep_theirs(monkeypatch):
