@@ -6,8 +6,10 @@
 
 The tasks, the faces, the length of both parts of a training and the interval of every number are those of
 ``benchmarks/puregaze.py``, and its networks serve as "baseline" and "PureGaze". CLIP-Gaze's network has another end
-than theirs, so it has a baseline of its own: in the first part it learns with the gaze loss alone, and from there it
-goes on with that ("gaze loss alone") or with all losses. Ablations change one setting at a time.
+than theirs, and its gaze loss is the angle where theirs is L1, as in the papers. So it has a baseline of its own: in
+the first part it learns with the gaze loss alone, and from there it goes on with that ("gaze loss alone") or with all
+losses. These two differ in nothing but the losses. Ablations change one setting at a time; the kinds of prompts also
+differ in how many images their context is learned from (``clip_gaze_training.LESSONS``).
 
 CLIP is the course's own (``data_scripts/train_clip.py``). Like the paper's, it has seen more of the world than the gaze
 network may: captioned faces of all four domains, without their gaze, and nobody from a test set. To see what that is
@@ -209,8 +211,8 @@ class Trained(Kept):
 
     @cached_property
     def home_looked_at(self) -> ClipFaces:
-        """The same of a quarter of the unseen people's faces."""
-        return ClipFaces(self.home.subset(range(0, len(self.home), 4)), self.clip)
+        """The same of a quarter of the faces of people whom the networks have not seen."""
+        return ClipFaces(self.home.some(max(1, len(self.home) // 4)), self.clip)
 
     def gaze_method(self) -> Method:
         """CLIP-Gaze's network without its losses."""
@@ -357,8 +359,9 @@ def maps_of(start: Start, plan: Plan) -> dict:
         (FULL, partial(trained.with_clip, ClipGazeSettings()), "filter"),
     )
     faces = FaceDataset(start.source, "test")
-    rows = range(0, len(faces), max(1, len(faces) // MAPPED))
-    maps: dict = {"source": start.source, "seed": start.seed, "rows": list(rows)}
+    # Drawn at random: every other image shows half of the people.
+    rows = torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))[:MAPPED].sort().values
+    maps: dict = {"source": start.source, "seed": start.seed, "rows": rows.tolist()}
     for name, model, layer in networks:
         points = umap_embedding(features_of(model(), faces.subset(rows), layer, forward=from_band))
         maps[name] = [[round(float(value), 3) for value in point] for point in points]

@@ -55,7 +55,7 @@ from gazecourse.comparison import Recipe, fit
 from gazecourse.faces.dataset import face_set
 from gazecourse.faces.rendering import render
 from gazecourse.files import atomic_write
-from gazecourse.landmark_noise import noise_learned
+from gazecourse.landmark_noise import face_sizes, noise_learned
 from gazecourse.metrics import cumulative_errors, landmark_errors, nme
 from gazecourse.models.structure_coherent import HEADS
 from gazecourse.paths import runs_dir
@@ -69,7 +69,7 @@ LIMITS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2)
 LOOKED_AT = 1_500
 """Training faces whose predictions are compared with their labels."""
 STUDIED = 200
-"""Test faces of moderate pose on which regions are covered, one after another."""
+"""Test faces of moderate pose, of all domains, on which regions are covered, one after another."""
 OVERHEAD = 1.25
 """Time of a training with its tests, in times of its steps alone."""
 
@@ -222,8 +222,7 @@ def under_a_cover(model: nn.Module) -> Measured:
 def coupling(model: nn.Module) -> Measured:
     """How far landmarks move when a region is covered, below the cover and elsewhere, in face sizes."""
     faces = tested_on()
-    rows = subsets(faces)["moderate pose"].nonzero().flatten()[:STUDIED]
-    faces = faces.subset(rows)
+    faces = faces.subset(subsets(faces)["moderate pose"]).some(STUDIED)
     device, factor = next(model.parameters()).device, faces.side / PIXELS
 
     def predict(images: torch.Tensor) -> torch.Tensor:
@@ -239,19 +238,15 @@ def coupling(model: nn.Module) -> Measured:
 
 def against_labels(model: nn.Module, noisy: AlignmentFaces) -> Measured:
     """How far answers on training faces are from the truth and from the labels (by the box), and the noise learned."""
-    some = noisy.subset(torch.arange(0, len(noisy), max(1, len(noisy) // LOOKED_AT)))
+    some = noisy.some(LOOKED_AT)
     pred = landmarks_of(model, some)
     found = {
         "to the truth": nme(pred, some.landmarks, 68, "box").mean(),
-        "to the labels": float((pred - some.labels).norm(dim=2).mean(1).div(_sizes(some)).mean()),
+        "to the labels": float((pred - some.labels).norm(dim=2).mean(1).div(face_sizes(some.landmarks)).mean()),
     }
     if bool((some.labels != some.landmarks).any()):
         found["noise learned"] = noise_learned(pred, some.landmarks, some.labels)
     return found
-
-
-def _sizes(faces: AlignmentFaces) -> torch.Tensor:
-    return (faces.landmarks.amax(1) - faces.landmarks.amin(1)).prod(1).sqrt()
 
 
 def kept(training: tuple[Cell, int], plan: Plan, threads: int | None) -> None:

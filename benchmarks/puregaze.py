@@ -3,7 +3,7 @@
     python benchmarks/puregaze.py --processes 2         # the quick profile, on two CPU cores
     python benchmarks/puregaze.py --profile full        # the paper's sizes, on a GPU
     python benchmarks/puregaze.py --seeds 7 --networks ResNet --into again    # one network with a new seed
-    python benchmarks/puregaze.py --longer 3 --networks ResNet --ways purification probes --into puregaze_longer
+    python benchmarks/puregaze.py --longer 3 --networks ResNet --ways purification redrawing --into puregaze_longer
 
 Every network is trained on *studio* or on *wild* alone and tested on *laptop* and *lab*, and at home on people it has
 not seen. A training has two parts. In the first a network learns gaze; from there it goes on in several ways that
@@ -49,6 +49,7 @@ from gazecourse.cross_domain import (
     second_part,
     source_set,
     target_faces,
+    with_blur,
 )
 from gazecourse.models.puregaze import SAModule
 from gazecourse.paths import runs_dir
@@ -74,7 +75,7 @@ def ablations() -> dict[str, Purification]:
     }
 
 
-WAYS = ("purification", "probes", "fine-tuning", "domain-adversarial", "ablations")
+WAYS = ("purification", "probes", "redrawing", "fine-tuning", "domain-adversarial", "blur", "ablations")
 """What goes on from a first part, besides the plain network."""
 PROBED = ("gaze pitch", "gaze yaw", "head yaw", "identity", "age", "sex", "skin tone", "beard", "glasses", "hat",
           "light direction", "brightness", "background", "defocus", "noise")  # fmt: skip
@@ -185,6 +186,14 @@ class Trained(Kept):
         """It goes on with an opponent."""
         return self.going_on(name, purified(self.name, self.size, settings or opponent()))
 
+    def blurred(self) -> nn.Module:
+        """It goes on with blurred faces among the others, without an opponent."""
+        return self.going_on("blurred", with_blur(self.gaze_method()))
+
+    def purified_and_blurred(self) -> nn.Module:
+        """The same with an opponent."""
+        return self.going_on("purified-blurred", with_blur(purified(self.name, self.size, opponent())))
+
     def domain_adversarial(self, target: str) -> nn.Module:
         """It goes on with unlabeled target faces."""
         return self.going_on(f"adversarial-{target}", domain_adversarial(target_faces(target)))
@@ -241,23 +250,29 @@ def rows_of(start: Start, plan: Plan) -> Rows:
     if plan.goes("purification", start):
         rows["purified"] = trained.errors("purified", trained.purified, everywhere)
     for name, model in (("plain", trained.plain), ("purified", trained.purified)):
-        if plan.goes("probes", start):
-            for measure in (trained.leaks, trained.shaken, trained.redrawn):
-                rows.setdefault(name, {}).update(measure(name, model))
+        asked = {"probes": (trained.leaks, trained.shaken), "redrawing": (trained.redrawn,)}
+        for measure in (m for way, measures in asked.items() if plan.goes(way, start) for m in measures):
+            rows.setdefault(name, {}).update(measure(name, model))
         if plan.goes("fine-tuning", start):
             rows[f"{name}, fine-tuned"] = trained.tuned_errors(name, model)
     if plan.goes("domain-adversarial", start):
         seen = [trained.errors(f"adversarial-{t}", partial(trained.domain_adversarial, t), (t,)) for t in TARGETS]
         rows["domain-adversarial"] = seen[0] | seen[1]
+    if plan.goes("blur", start):
+        rows["blurred"] = trained.errors("blurred", trained.blurred, everywhere)
+        rows["blurred, purified"] = trained.errors("purified-blurred", trained.purified_and_blurred, everywhere)
     if plan.goes("ablations", start):
         for name, settings in ablations().items():
             rows[name] = trained.errors(name, partial(trained.purified, name, settings), everywhere)
     return rows
 
 
+COUNTERPARTS = {"purified, fine-tuned": "plain, fine-tuned", "blurred, purified": "blurred"}
+
+
 def compared_with(name: str) -> tuple[str, ...]:
     """The row that a row's difference is taken from."""
-    return ("plain, fine-tuned" if name == "purified, fine-tuned" else "plain",)
+    return (COUNTERPARTS.get(name, "plain"),)
 
 
 def tables(runs: dict[Start, Rows], networks: tuple[str, ...]) -> dict:

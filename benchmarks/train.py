@@ -7,9 +7,10 @@ A step is forward, L1 loss, backward and optimizer (Adam) on images that are in 
 inference alone. On a GPU a step runs in bfloat16 mixed precision, as ``training.train`` does there. Memory on a CPU is
 the growth of the process above what it held before the network was built; on a GPU, what PyTorch allocated.
 
-PureGaze's self-adversarial step is measured beside its parts: the same backbone without an opponent, and the decoder
-alone learning to draw from given features. ``backbone_share`` is (step − decoder) / plain: how many plain steps the
-backbone's side of the game costs.
+PureGaze's self-adversarial step is measured beside its parts, in turns: the same backbone without an opponent, and the
+decoder alone learning to draw from given features. ``backbone_share`` is (step − decoder) / plain: how many plain steps
+the backbone's side of the game costs. It can not be 1: the adversarial loss sends its gradient once more through the
+whole decoder, which is a third of the decoder's own work.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from __future__ import annotations
 import argparse
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import psutil
 import torch
@@ -134,7 +136,7 @@ def game_measured(game: Game, device: str, seconds: float) -> dict[str, object]:
     """Seconds of a plain step, of the decoder's own, and of the self-adversarial step that holds both."""
     batch = game.gpu_batch if device == "cuda" else game.cpu_batch
     steps = _game_steps(game, device, batch)
-    plain, decoder, both = (1 / _rate(step, device, seconds) for step in steps)
+    plain, decoder, both = _medians(steps, device, 3 * seconds)
     return {
         "network": game.name,
         "device": device,
@@ -150,10 +152,10 @@ def _game_steps(game: Game, device: str, batch: int) -> tuple[Callable[[], None]
     """The plain step, the decoder's, and the whole game's, on one network."""
     seed_all(0)
     fabric = make_fabric(several_optimizers=True)
-    model = game.build().to(device).train()
+    model = game.build().to(device, memory_format=torch.channels_last).train()
     optimizers = three_adams(model, 1e-4)
     faces, gaze = torch.rand(batch, 3, *model.size, device=device), torch.zeros(batch, 2, device=device)
-    z = torch.rand(batch, *model.maps, device=device)
+    z = torch.rand(batch, *model.maps, device=device).to(memory_format=torch.channels_last)
     drawn = torch.rand_like(model.sa_module(z)).detach()
     rows, columns = drawn.shape[-2:]
     eyes = torch.tensor([[0.3, 0.4], [0.7, 0.4]], device=device) * torch.tensor([columns, rows], device=device)
@@ -200,6 +202,20 @@ def _rate(work: Callable[[], None], device: str, seconds: float) -> float:
         _wait(device)
         count += 1
     return count / (time.perf_counter() - start)
+
+
+def _medians(works: Sequence[Callable[[], None]], device: str, seconds: float) -> list[float]:
+    """Seconds that each work takes in the median: one after the other, so that a busy while slows all of them."""
+    times: list[list[float]] = [[] for _ in works]
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds or len(times[-1]) < 7:
+        for work, own in zip(works, times, strict=True):
+            _wait(device)
+            began = time.perf_counter()
+            work()
+            _wait(device)
+            own.append(time.perf_counter() - began)
+    return [median(own[2:]) for own in times]
 
 
 def _wait(device: str) -> None:

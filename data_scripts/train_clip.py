@@ -6,12 +6,14 @@
 
 Training never shows the combinations of factors in ``captions.HELD_OUT_COMBINATIONS`` nor the wordings in
 ``captions.HELD_OUT_WORDINGS``. Zero-shot accuracy is that on the domains' test people, whom training has not seen. The
-weights go to gazecourse/models/clip.safetensors in half precision, the measurements to results/clip.json.
+weights go to gazecourse/models/clip.safetensors in half precision, the measurements to results/clip.json and into a
+model card, docs/clip.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -25,15 +27,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from report import write
 
 from gazecourse.batches import seed_all
-from gazecourse.contrastive import POSITIVES, CaptionedFaces, clip_losses, report_table, zero_shot_report
+from gazecourse.contrastive import (
+    POSITIVES,
+    CaptionedFaces,
+    clip_losses,
+    model_card,
+    report_table,
+    zero_shot_report,
+)
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.models.clip import CLIP, load_course_clip, save_clip
-from gazecourse.paths import CLIP_MODEL
+from gazecourse.paths import CLIP_MODEL, RESULTS
 from gazecourse.profiles import PROFILES, profile
 from gazecourse.training import OneCycle, Settings, make_fabric, train
 from gazecourse.widgets.live_curve import LiveCurve
 
+MODEL_CARD = RESULTS.parent / "docs" / "clip.md"
 LARGEST_FILE = 4_000_000
 """Bytes that a shipped checkpoint may have."""
 
@@ -83,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     test = faces("test", wanted.images)
     seed_all(wanted.seed)
     clip = CLIP(tuple(training.images.shape[-2:]))
-    watched = test.subset(range(0, len(test), max(1, len(test) // 800)))
+    watched = test.some(800)
     start = time.perf_counter()
     train(
         clip,
@@ -111,7 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sizes = {"training_images": len(training), "test_images": len(test), "bytes": size}
         sizes |= {"training_people": len(training.people), "test_people": len(test.people)}
         sizes |= {"parameters": sum(p.numel() for p in clip.parameters()), "minutes": round(minutes, 1)}
-        print(write("clip", device, profile=profile(), **settings, **sizes, **report))
+        written = write("clip", device, profile=profile(), **settings, **sizes, **report)
+        MODEL_CARD.write_text(model_card(json.loads(written.read_text())), encoding="utf-8")
+        print(f"{written}\n{MODEL_CARD}")
     return 0
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from gazecourse.faces.attributes import NAMED
+from gazecourse.faces.optics import defocus
 from gazecourse.sample import Sample
 from gazecourse.validation import check_array, describe
 
@@ -136,6 +137,14 @@ def shaken_landmarks(batch: Sample, pixels: float = 1.0) -> Sample:
         raise ValueError("batch must have landmarks [B, N, 2]; it has None.")
     offset = pixels * torch.randn(len(batch.image), 1, 2, device=batch.landmarks.device)
     return replace(batch, landmarks=batch.landmarks + offset)
+
+
+def randomly_blurred(batch: Sample, most: float = 0.02) -> Sample:
+    """Half of the faces out of focus, by a Gaussian whose σ is drawn evenly from 0 to ``most`` widths of the image."""
+    count, device = len(batch.image), batch.image.device
+    sigma = most * torch.rand(count, device=device) * (torch.rand(count, device=device) < 0.5)
+    blurred = defocus(batch.float_image(), sigma)
+    return replace(batch, image=(255 * blurred).round().to(torch.uint8))
 
 
 def warped(batch: Sample, angle: Tensor, scale: Tensor, shift: Tensor) -> Sample:

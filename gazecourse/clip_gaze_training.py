@@ -32,7 +32,7 @@ from gazecourse.models.clip import TwoTowers
 from gazecourse.models.clip_gaze import CONTEXTS, ClipGaze, PersonalizedContext, clip_features, frozen
 from gazecourse.sample import Sample
 from gazecourse.training import Losses, OneCycle, Settings, train
-from gazecourse.validation import check_array, check_choice, check_positive, check_whole
+from gazecourse.validation import check_array, check_choice, check_positive, check_whole, describe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -42,9 +42,14 @@ if TYPE_CHECKING:
 SEEN, WHO = "what CLIP sees", "whose prompts"
 """What ``ClipFaces`` adds to a batch's factors: f_v [B, 2, D] of face and mirror image, and row [B] of ``people``."""
 
-LESSONS = {"coop": 256, "cocoop": 4, "pco": 4}
-"""With how many images, or people, at once context is learned: each that has its own has all its prompts encoded."""
 IMAGES_OF_A_PERSON = 16
+LESSONS = {"coop": 4 * IMAGES_OF_A_PERSON, "cocoop": 4, "pco": 4}
+"""From how many images, for PCO people, context is learned at each step.
+
+So CoOp and PCO see as many images, and differ in the token alone. CoCoOp encodes all prompts anew for every image, PCO
+for every person: with as much work CoCoOp sees a sixteenth of the images. That is its price, and a part of what is
+compared.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class ClipGazeSettings:
         prompts: "written" by hand, "coop", "cocoop" or "pco"; see ``PersonalizedContext``.
         groups: of factors: some of "appearance", "wearable" and "quality".
         centered: whether the mean of all prompts is taken off each. Prompts have much in common ("a face with"), and
-            z can escape that without leaving any factor behind.
+            z can move away from that, which lowers the loss, and keep every factor.
         length: context vectors. steps, rate: optimizer steps and peak learning rate in which they are learned.
     Raises:
         TypeError, ValueError: naming the setting, what was expected and what came.
@@ -74,6 +79,10 @@ class ClipGazeSettings:
     rate: float = 2e-3
 
     def __post_init__(self) -> None:
+        if not isinstance(self.weights, ClipGazeWeights):
+            raise TypeError(f"weights must be ClipGazeWeights; got {describe(self.weights)}.")
+        if not isinstance(self.centered, bool):
+            raise TypeError(f"centered must be True or False; got {describe(self.centered)}.")
         check_choice("prompts", self.prompts, CONTEXTS)
         factor_phrases(self.groups)  # refuses none and unknown ones
         for name in ("length", "steps"):

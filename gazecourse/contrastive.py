@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,6 @@ from torch.utils.data import Dataset
 from gazecourse.augment import randomly_mirrored
 from gazecourse.faces.captions import (
     HELD_OUT_COMBINATIONS,
-    HELD_OUT_TEMPLATES,
     TEMPLATES,
     UNSEEN,
     WORDINGS,
@@ -176,14 +176,14 @@ def zero_shot_accuracy(
 
 @torch.no_grad()
 def combination_accuracy(
-    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], combination: Combination, *, test: bool = False
+    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], combination: Combination
 ) -> tuple[float, int]:
     """Of the images that show a combination, the share whose best sentence of four names both its parts, and how many.
 
     The sentences name both parts, one and the most frequent class of the other factor, or neither; chance is 1/4.
 
     Args:
-        features, facts, test: as in ``zero_shot_accuracy``.
+        features, facts: as in ``zero_shot_accuracy``.
     Returns:
         (NaN, 0) where no image shows it.
     """
@@ -197,8 +197,7 @@ def combination_accuracy(
     ):
         others = facts[name][(facts[name] != UNSEEN) & (facts[name] != value)]
         parts.append((_said(name, value), _said(name, int(others.mode().values))))
-    templates = HELD_OUT_TEMPLATES if test else TEMPLATES
-    prompts = [[_both(template, a, b) for template in templates] for a in parts[0] for b in parts[1]]
+    prompts = [[_both(template, a, b) for template in TEMPLATES] for a in parts[0] for b in parts[1]]
     best = clip.zero_shot(features[shown].to(clip.scale.device), prompts).argmax(1)
     return float((best == 0).float().mean()), int(shown.sum())
 
@@ -250,3 +249,80 @@ def report_table(report: Mapping[str, dict]) -> str:
         known = "none shown" if one["accuracy"] is None else f"{one['accuracy']:.1%} of {one['images']}"
         lines.append(f"{name}: {known}")
     return "\n".join(lines)
+
+
+# --- the model card ---------------------------------------------------------------------------------
+
+_CARD = """# Model card: the course's CLIP
+
+A small contrastive image–text model (Radford et al. 2021) of {parameters:.2f} M parameters, {megabytes:.1f} MB in half
+precision, at `gazecourse/models/clip.safetensors`. It tells which of some sentences fits a rendered face.
+
+**Data.** {training_images:,} rendered faces of {training_people} people from the domains {domains}, {profile} profile,
+and captions made from what the renderer knows and the picture shows. No photograph, and no gaze. Some wordings and some
+pairs of factors never occur in training.
+
+**Training.** `{command}`: {epochs} epochs, batches of {batch_size}, {minutes:g} minutes on {processor}, seed {seed}.
+
+**Test.** {test_images:,} faces of {test_people} other people from all four domains.
+
+**Not for.** Photographs of real people: it has seen none. Its words for sex, age and skin name the renderer's settings.
+
+## Zero-shot accuracy
+
+Chance is that of the balanced accuracy, in which every class counts alike; "most frequent" is the accuracy of always
+naming the most frequent class; "new wording" asks in wordings that training never used.
+
+| factor | accuracy | most frequent | balanced | chance | new wording | images |
+|:--|--:|--:|--:|--:|--:|--:|
+{accuracies}
+
+## Pairs of factors that training never showed together
+
+Of the faces that show a pair, the share whose best sentence of four names both parts; chance is 25 %.
+
+{combinations}
+
+## Confusion tables
+
+Rows: what is shown. Columns, in the same order: what is named. Numbers of images.
+{confusions}
+"""
+
+
+def model_card(record: Mapping[str, Any]) -> str:
+    """What ``results/clip.json`` says of the course's CLIP, as a page in Markdown.
+
+    Args:
+        record: of ``data_scripts/train_clip.py``: settings, sizes and ``zero_shot_report``.
+    """
+    factors = sorted(record["factors"].items(), key=lambda item: -item[1]["accuracy"])
+    columns = ("accuracy", "majority", "balanced", "chance", "held_out_wording")
+    accuracies = [
+        f"| {name} | " + " | ".join(f"{one[column]:.1%}" for column in columns) + f" | {one['images']} |"
+        for name, one in factors
+    ]
+    combinations = []
+    for pair, one in record["held_out_combinations"].items():
+        known = "no test image shows it" if one["accuracy"] is None else f"{one['accuracy']:.0%} of {one['images']}"
+        combinations.append(f"- {pair}: {known}")
+    words = {
+        "parameters": record["parameters"] / 1e6,
+        "megabytes": record["bytes"] / 1e6,
+        "processor": record["hardware"].get("gpu", record["hardware"]["processor"]),
+        "domains": ", ".join(record["domains"]),
+        "accuracies": "\n".join(accuracies),
+        "combinations": "\n".join(combinations),
+        "confusions": "\n".join(_confusion_table(name, one) for name, one in factors),
+    }
+    return _CARD.format_map({**record, **words})
+
+
+def _confusion_table(name: str, one: Mapping[str, Any]) -> str:
+    count = len(one["classes"])
+    lines = [f"| {name} |" + " |" * count, "|:--|" + "--:|" * count]
+    lines += [
+        f"| {words} | " + " | ".join(map(str, row)) + " |"
+        for words, row in zip(one["classes"], one["confusion"], strict=True)
+    ]
+    return "\n" + "\n".join(lines)

@@ -114,6 +114,11 @@ def subset_of_hardness(hardness: Tensor, which: str) -> Tensor:
 # ---------------------------------------------------------------------- noise
 
 
+def face_sizes(landmarks: Tensor) -> Tensor:
+    """Root of the area of the bounding box [B] of landmarks [B, N, 2], in their unit."""
+    return (landmarks.amax(1) - landmarks.amin(1)).prod(1).sqrt()
+
+
 def noisy_labels(landmarks: Tensor, hardness: Tensor, level: float, seed: int) -> Tensor:
     """Landmarks as annotators might set them: the harder the face, the further off.
 
@@ -150,8 +155,7 @@ def noisy_labels(landmarks: Tensor, hardness: Tensor, level: float, seed: int) -
     for outline, slide in zip(OUTLINES, slides.to(truth).unbind(1), strict=True):
         along = slide.view(-1, 1, 1) * _tangents(truth[:, outline])
         noise[:, outline] = math.sqrt(SLIDE) * along + math.sqrt(1 - SLIDE) * noise[:, outline]
-    extent = truth.amax(1) - truth.amin(1)
-    sigma = level * hardness.to(truth) * extent.prod(1).sqrt()
+    sigma = level * hardness.to(truth) * face_sizes(truth)
     return (truth + sigma.view(-1, 1, 1) * noise).to(landmarks.dtype)
 
 

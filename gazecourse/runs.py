@@ -312,18 +312,25 @@ def _digits(gaze: Tensor) -> list[list[str]]:
 # --- tables -------------------------------------------------------------------------------------
 
 
-def results() -> dict[tuple[str, str, str], list[float]]:
-    """Mean gaze errors of all runs by (system, source, target): one for each seed, over all folds."""
+def results() -> dict[tuple[str, str, str], dict[str, list[float]]]:
+    """Mean gaze errors by (system, source, target) and way of training: one for each seed, over all folds."""
     by_seed: dict[tuple, list[dict]] = {}
     for path in sorted((runs_dir() / "systems").glob("*/on-*.json")):
         run, found = read_run(path.parent), json.loads(path.read_text(encoding="utf-8"))
         key = (run["system"], run["source"], path.stem.removeprefix("on-"))
-        by_seed.setdefault((*key, run["preset"], run["profile"], run["seed"]), []).append(found)
-    errors: dict[tuple[str, str, str], list[float]] = {}
-    for key, found in by_seed.items():
+        by_seed.setdefault((key, _way(run), run["seed"]), []).append(found)
+    errors: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for (key, way, _), found in by_seed.items():
         people = sum(each["people"] for each in found)
-        errors.setdefault(key[:3], []).append(sum(each["error"] * each["people"] for each in found) / people)
+        mean = sum(each["error"] * each["people"] for each in found) / people
+        errors.setdefault(key, {}).setdefault(way, []).append(mean)
     return errors
+
+
+def _way(run: dict) -> str:
+    """How a run was trained; runs of different ways have no common mean."""
+    epochs = f", {run['epochs']} epochs" if run.get("epochs") else ""
+    return f"{run['preset']}, {run['profile']}{epochs}"
 
 
 def table() -> str:
@@ -346,14 +353,15 @@ def _block(title: str, tasks: list[tuple[str, str]], found: dict) -> str:
     for source, target in tasks:
         lines.append(f"\n  {source} → {target}")
         for name, system in SYSTEMS.items():
-            own, paper = found.get((name, source, target)), _published(name, source, target)
-            if own or paper:
-                published = "" if paper is None else f"   paper {paper:5.2f}"
-                lines.append(f"    {system.title:22} {_cell(own):24}{published}".rstrip())
+            paper = _published(name, source, target)
+            published = "" if paper is None else f"   paper {paper:5.2f}"
+            own = found.get((name, source, target), {"": []} if paper else {})
+            for way, errors in own.items():
+                lines.append(f"    {system.title:22} {way:30} {_cell(errors):24}{published}".rstrip())
     return "\n".join(lines)
 
 
-def _cell(errors: list[float] | None) -> str:
+def _cell(errors: list[float]) -> str:
     if not errors:
         return "–"
     if len(errors) == 1:

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from gazecourse.validation import check_choice, describe
+from gazecourse.validation import check_choice, check_whole, describe
 
 
 class Subsets:
@@ -47,6 +47,20 @@ class Subsets:
         part = copy.copy(self)
         part._keep(rows if rows.dtype == torch.bool else rows.long())
         return part
+
+    def some(self, count: int, seed: int = 0) -> Self:
+        """So many of the faces, drawn at random, in their order; all of them where there are no more.
+
+        In rendered sets image i shows person i mod P, so that every n-th image may show few of the people, or one.
+
+        Args:
+            count: how many. seed: of the draw.
+        Raises:
+            TypeError, ValueError: ``count`` or ``seed`` is no whole number, or too small.
+        """
+        generator = torch.Generator().manual_seed(check_whole("seed", seed, 0))
+        order = torch.randperm(len(self), generator=generator)
+        return self.subset(order[: check_whole("count", count, 1)].sort().values)
 
     def split_people(self, held_out: Iterable[int]) -> tuple[Self, Self]:
         """The faces of everybody else, and those of ``held_out``, as leave-one-person-out evaluation needs them.

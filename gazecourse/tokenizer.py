@@ -19,11 +19,11 @@ from gazecourse.validation import check_whole, describe
 
 PAD, SOS, EOS = 0, 1, 2
 SPECIAL = ("<pad>", "<sos>", "<eos>")
-_WORD = re.compile(r"[a-z]+(?:[-'][a-z]+)*")
+_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text in lower case; hyphens hold one together, other punctuation is dropped."""
+    """The words and numbers of a text in lower case; hyphens hold one together, other punctuation is dropped."""
     return _WORD.findall(text.lower())
 
 

@@ -1,6 +1,6 @@
 """Augmented samples keep true labels: checked on numbers, and on faces that are rendered and their mirror images."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from gazecourse.augment import (
     MIRRORED_98,
     covered,
     mirror,
+    randomly_blurred,
     randomly_mirrored,
     shaken_landmarks,
     warped,
@@ -346,6 +347,29 @@ def test_landmarks_of_a_face_move_together_and_those_of_others_elsewhere():
     assert each.std(0).tolist() == pytest.approx([1.5, 1.5], rel=5 / 4000**0.5)
     assert torch.corrcoef(each.T)[0, 1].abs() < 0.12
     assert_same(moved, batch, but=("landmarks",))
+
+
+# ---------------------------------------------------------------------- blur
+
+
+def test_half_of_the_faces_are_blurred_up_to_the_limit_and_nothing_else_changes():
+    torch.manual_seed(0)
+    batch = numbers(400)
+    edge = torch.zeros(400, 3, 32, 32, dtype=torch.uint8)
+    edge[..., 16:] = 255
+    batch = replace(batch, image=edge)
+    blurred = randomly_blurred(batch, 0.1)
+    assert blurred.image.dtype == torch.uint8
+    assert_same(blurred, batch, but=("image",))
+    row = blurred.image[:, 0, 16].float() / 255
+    same = (blurred.image == batch.image).flatten(1).all(1)
+    assert 0.4 < same.float().mean() < 0.62
+    # A blurred edge is the normal distribution's: the gray outside it grows with sigma, and is the same on both sides.
+    spread = 2 * row[:, :16].sum(1) / (2 / torch.pi) ** 0.5
+    torch.testing.assert_close(row[:, :16].sum(1), (1 - row[:, 16:]).sum(1), atol=0.1, rtol=0)
+    assert spread.max() < 3.4, "3.2 pixels are a tenth of the width"
+    assert spread.max() > 2.6
+    assert (spread[~same] < 1.6).float().mean() == pytest.approx(0.5, abs=0.15)
 
 
 # ---------------------------------------------------------------------- mirror, on faces

@@ -269,9 +269,10 @@ def course_clip(tmp_path, monkeypatch, clip):
     return clip
 
 
-def install_open_clip(monkeypatch, create):
+def install_open_clip(monkeypatch, create, **known):
     fake = types.ModuleType("open_clip")
     fake.create_model, fake.get_tokenizer = create, lambda name: fake_tokenizer
+    fake.get_pretrained_cfg = lambda name, tag: known if (name, tag) == ("ViT-B-32", "openai") else {}
     monkeypatch.setitem(sys.modules, "open_clip", fake)
 
 
@@ -291,6 +292,62 @@ def test_weights_in_a_local_file_are_loaded_through_open_clip(tmp_path, monkeypa
     assert not loaded.training
     assert asked == [("ViT-B-32", str(path))]
     assert line == "ViT-B-32 (vit.pt, open_clip)"
+
+
+class Scripted(nn.Module):
+    """As OpenAI gives its weights away: a program, with three sizes among its weights."""
+
+    def __init__(self, weights):
+        super().__init__()
+        for name, value in {**weights, "input_resolution": torch.tensor(32), "vocab_size": torch.tensor(100)}.items():
+            self.register_buffer(name.replace(".", "_"), value)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def test_openais_own_files_are_read_with_their_activation_function(tmp_path, monkeypatch):
+    weights = {"logit_scale": torch.tensor(math.log(50.0))}
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.script(Scripted(weights)).save(path)
+    asked = []
+
+    class Plain(FakeOpenClip):
+        def load_state_dict(self, state):
+            assert set(state) == {"logit_scale"}
+            return super().load_state_dict(state, strict=False)
+
+    install_open_clip(monkeypatch, lambda name, **options: asked.append((name, options)) or Plain())
+    loaded, line = load_clip(path, size=48)
+    assert asked == [("ViT-B-32", {"force_quick_gelu": True})]
+    assert loaded.scale.item() == pytest.approx(50)
+    assert line == "ViT-B-32 (ViT-B-32.pt, open_clip)"
+
+
+@pytest.mark.parametrize("hub", [False, True])
+def test_weights_are_found_by_their_name_in_the_cache_and_never_downloaded(hub, course_clip, tmp_path, monkeypatch):
+    asked, known = [], {"quick_gelu": True, "mean": (0.1, 0.2, 0.3), "interpolation": "bicubic"}
+    known |= {"hf_hub": "timm/vit_base/"} if hub else {"url": "https://example.org/models/vit.pt"}
+    monkeypatch.setattr(module.Path, "home", lambda: tmp_path)
+    place = tmp_path / ".cache" / "clip" / "vit.pt"
+    library = types.ModuleType("huggingface_hub")
+    library.try_to_load_from_cache = lambda model_id, file: {
+        ("timm/vit_base", "open_clip_pytorch_model.bin"): str(place)
+    }.get((model_id, file))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    install_open_clip(monkeypatch, lambda name, **options: asked.append(options) or FakeOpenClip(), **known)
+    loaded, line = load_clip("openai", size=48)
+    assert isinstance(loaded, CLIP), "nothing is there yet"
+    assert line.endswith("there are no weights at openai, and none of that name for ViT-B-32 in open_clip's cache")
+    assert asked == []
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"weights")
+    loaded, line = load_clip("openai", size=48)
+    assert isinstance(loaded, OpenClip)
+    assert line == "ViT-B-32 (openai, open_clip)"
+    assert asked == [
+        {"pretrained": str(place), "force_quick_gelu": True, "force_preprocess_cfg": {"mean": (0.1, 0.2, 0.3)}}
+    ]
 
 
 def broken(error):

@@ -218,6 +218,18 @@ def test_lessons_of_personal_context_hold_images_of_these_people_only(looked_at,
         assert torch.equal(looked_at.people[looked_at.who[face]], condition)
 
 
+def test_shared_and_personal_context_begin_alike_and_learn_from_as_many_images(looked_at, clip):
+    counts, vectors = {}, {}
+    for kind in ("coop", "cocoop", "pco"):
+        torch.manual_seed(0)
+        context = PersonalizedContext(clip, factor_phrases(["wearable"]), kind)
+        lesson = module._Lessons(looked_at, context, module.LESSONS[kind], 0).__getitems__(range(module.LESSONS[kind]))
+        counts[kind], vectors[kind] = len(lesson["seen"]), context.vectors
+    assert counts["coop"] == counts["pco"] == 64
+    assert torch.equal(vectors["coop"], vectors["pco"])
+    assert torch.equal(vectors["coop"], vectors["cocoop"])
+
+
 def test_loss_of_prompts_is_the_mean_over_everything_said(clip, looked_at, fabric):
     context = learn_context(clip, looked_at, replace(WEARABLE, prompts="written"), fabric=fabric)
     labels, logs = context.labels(looked_at.facts), []
@@ -323,6 +335,8 @@ def test_settings_reach_the_training(clip, looked_at):
         (lambda c: ClipGazeSettings(length=0), ValueError, "length must be 1 or more"),
         (lambda c: ClipGazeSettings(steps=1.5), TypeError, "steps must be a whole number"),
         (lambda c: ClipGazeSettings(rate=0), ValueError, "rate must be a finite number above 0"),
+        (lambda c: ClipGazeSettings(weights=1.0), TypeError, "weights must be ClipGazeWeights; got float 1.0"),
+        (lambda c: ClipGazeSettings(centered="yes"), TypeError, "centered must be True or False; got str 'yes'"),
         (
             lambda c: ClipFaces(Plain(Faces(4)), c, identity=torch.zeros(3, 126)),
             ValueError,

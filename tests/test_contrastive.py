@@ -307,16 +307,51 @@ def load_script():
     return module
 
 
+def test_the_script_learns_from_training_people_without_held_out_combinations_and_tests_on_others(monkeypatch):
+    script = load_script()
+    asked, seen = [], {}
+    monkeypatch.setattr(
+        script, "FaceDataset", lambda domain, split: asked.append((domain, split)) or face_set(domain, 12, split)
+    )
+    monkeypatch.setattr(CaptionedFaces, "without_held_out", lambda self: self.subset([1, 2, 5]))
+
+    def stopped(clip, losses, training, optimizer, settings, *, evaluate, **_):
+        seen.update(training=training, optimizer=optimizer, settings=settings)
+        raise InterruptedError
+
+    monkeypatch.setattr(script, "train", stopped)
+    monkeypatch.setattr(script, "CLIP", lambda size: CLIP(size, **SMALL))
+    with pytest.raises(InterruptedError):
+        script.main(["--images", "8", "--domains", "studio", "--seed", "5", "--decay", "0.1", "--dry"])
+    assert asked == [("studio", "train"), *((domain, "test") for domain in script.DOMAINS)]
+    assert len(seen["training"]) == 3
+    assert seen["settings"].seed == 5
+    weights, others = seen["optimizer"].param_groups
+    assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert all(p.ndim > 1 for p in weights["params"])
+    assert any(p.ndim == 0 for p in others["params"]), "the temperature does not decay"
+
+
 def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, capsys):
     script = load_script()
     monkeypatch.setattr(script, "FaceDataset", lambda domain, split: face_set(domain, 12, split))
     monkeypatch.setattr(script, "CLIP", lambda size: CLIP(size, **SMALL))
-    written = {}
-    monkeypatch.setattr(script, "write", lambda name, device, **content: written.update(content, name=name))
+    written, card = {}, tmp_path / "clip.md"
+    monkeypatch.setattr(script, "MODEL_CARD", card)
+
+    def write(name, device, **content):
+        written.update(content, name=name)
+        path = tmp_path / "clip.json"
+        hardware = {"processor": "a slow one"}
+        path.write_text(json.dumps({**content, "command": "train_clip.py", "hardware": hardware}))
+        return path
+
+    monkeypatch.setattr(script, "write", write)
     out = tmp_path / "clip.safetensors"
     options = ["--epochs", "1", "--images", "8", "--batch-size", "12", "--out", str(out)]
     assert script.main([*options, "--dry"]) == 0
     assert not written
+    assert not card.exists()
     assert script.main(options) == 0
     assert written["name"] == "clip"
     assert written["training_images"] <= 32
@@ -326,6 +361,14 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, capsys):
     assert written["bytes"] == out.stat().st_size
     json.dumps(written)
     assert "held-out wording" in capsys.readouterr().out
+    text = card.read_text(encoding="utf-8")
+    assert f"{written['training_images']} rendered faces of" in text
+    assert "from the domains studio, wild, quick profile" in text
+    assert "1 epochs, batches of 12" in text
+    glasses = written["factors"]["glasses"]
+    assert f"| glasses | {glasses['accuracy']:.1%} | {glasses['majority']:.1%} | {glasses['balanced']:.1%}" in text
+    assert "| no glasses | " + " | ".join(map(str, glasses["confusion"][0])) + " |" in text
+    assert all(f"- {pair}: " in text for pair in written["held_out_combinations"])
     monkeypatch.setattr(script, "LARGEST_FILE", 1000)
     assert script.main([*options, "--dry"]) == 1
     assert "error: a shipped checkpoint" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """The cross-domain tasks: who may see what, how every method is fed, and that two parts of a training fit together."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -22,6 +24,7 @@ from gazecourse.cross_domain import (
     source_faces,
     source_set,
     target_faces,
+    with_blur,
 )
 from gazecourse.faces import rendering
 from gazecourse.faces.dataset import FaceDataset, face_set
@@ -193,6 +196,22 @@ def test_the_domain_adversarial_baseline_answers_like_any_other_network():
     gaze, logit = model(images, tell_domain=True)
     torch.testing.assert_close(model(images), gaze)
     assert logit.shape == (2,)
+
+
+def test_blur_reaches_the_network_with_an_opponent_and_without(faces, monkeypatch):
+    monkeypatch.setattr(cross_domain, "randomly_blurred", lambda batch: replace(batch, image=batch.image // 2))
+    batch = faces.__getitems__([0, 1])
+    darker = replace(batch, image=batch.image // 2)
+    for method in (plain("ResNet"), purified("ResNet", TINY, Purification())):
+        torch.manual_seed(0)
+        model = method.build(TINY).eval()
+        losses = method.losses or cross_domain.gaze_losses(method.forward)
+        torch.manual_seed(1)
+        expected = losses(model, darker)
+        torch.manual_seed(1)
+        found = with_blur(method).losses(model, batch)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_the_quick_band_holds_the_eyes_of_nearly_every_face(faces, monkeypatch):

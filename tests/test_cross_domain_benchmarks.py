@@ -137,23 +137,56 @@ def test_rows_of_every_start_come_in_their_order(modules, monkeypatch):
 
 def test_puregaze_keeps_its_folders_files_and_rows(modules, small, cache):
     _, _, puregaze = modules
-    plan = puregaze.Plan((0,), ("ResNet",), ("purification", "fine-tuning"), 0)
+    plan = puregaze.Plan((0,), ("ResNet",), ("purification", "fine-tuning", "blur"), 0)
     rows = puregaze.rows_of(puregaze.Start("ResNet", "studio", 0), plan)
-    assert list(rows) == ["plain", "purified", "plain, fine-tuned", "purified, fine-tuned"]
+    tuned_rows = ["plain, fine-tuned", "purified, fine-tuned"]
+    assert list(rows) == ["plain", "purified", *tuned_rows, "blurred", "blurred, purified"]
     assert set(rows["plain"]) == {*TARGETS, "home"}
     assert set(rows["plain, fine-tuned"]) == set(TARGETS)
     (folder,) = (cache / "runs" / "puregaze").iterdir()
     assert folder.name == f"{plan.digest}-ResNet-studio-seed0"
     tuned = {f"{name}-tuned-{target}" for name in ("plain", "purified") for target in TARGETS}
-    networks = {"first", "plain", "purified", *tuned}
+    networks = {"first", "plain", "purified", "blurred", "purified-blurred", *tuned}
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.safetensors" for name in networks),
         *(f"errors-{name}.json" for name in networks - {"first"}),
     }
     found = puregaze.tables({puregaze.Start("ResNet", "studio", 0): rows}, ("ResNet",))["ResNet"]
-    assert list(found)[4:] == [
+    assert list(found)[6:] == [
         "purified − plain", "plain, fine-tuned − plain", "purified, fine-tuned − plain, fine-tuned",
+        "blurred − plain", "blurred, purified − blurred",
     ]  # fmt: skip
+
+
+def test_longer_trainings_are_so_many_times_as_long_and_kept_apart(modules, small):
+    _, _, puregaze = modules
+    usual, longer = (puregaze.Plan((0,), ("ResNet",), (), 0, longer=times) for times in (1, 3))
+    assert (longer.first_part.epochs, longer.second_part.epochs) == (3, 3)
+    assert longer.first_part.rate == usual.first_part.rate
+    assert longer.digest != usual.digest
+    trained = puregaze.Trained(puregaze.Start("ResNet", "studio", 0), longer)
+    recipes = []
+    trained.learned = lambda method, recipe, start=None, data=None: recipes.append(recipe) or method.build(TINY)
+    trained.plain()
+    assert [recipe.epochs for recipe in recipes] == [3, 3]
+
+
+def test_both_networks_are_redrawn_by_decoders_that_begin_alike(modules, small, monkeypatch):
+    _, _, puregaze = modules
+    monkeypatch.setattr(puregaze, "REDRAWING", ONE_STEP)
+    plan = puregaze.Plan((0,), ("ResNet",), (), 0)
+    trained = puregaze.Trained(puregaze.Start("ResNet", "studio", 0), plan)
+    begun = []
+    monkeypatch.setattr(
+        puregaze,
+        "learn_to_redraw",
+        lambda decoder, features, *_, **__: begun.append((decoder.state_dict(), len(features))),
+    )
+    for name, model in (("plain", trained.plain), ("purified", trained.purified)):
+        assert set(trained.redrawn(name, model)) == {"redrawn"}
+    (one, faces_of_one), (other, faces_of_other) = begun
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert faces_of_one == faces_of_other == 2 * len(trained.faces)
 
 
 # ---------------------------------------------------------------------- CLIP-Gaze
@@ -215,6 +248,49 @@ def test_open_choices_are_tested_on_the_other_source(small, clip_path, monkeypat
     rows = small.rows_of(small.Start("wild", 0), small.Plan((0,), ("choices",), 1, clip=clip_path))
     assert list(rows) == ["gaze loss alone", "CLIP-Gaze", *two]
     assert all(set(row) >= {"studio", *TARGETS, "home"} and "wild" not in row for row in rows.values())
+
+
+def test_clip_gaze_and_gaze_alone_go_on_from_one_beginning_and_differ_in_the_losses_alone(
+    small, clip_path, monkeypatch
+):
+    trained = small.Trained(small.Start("studio", 3), small.Plan((3,), (), 1, clip=clip_path))
+    beginning = trained.beginning()
+    begun, given = [], []
+    original = small.Trained.learned
+
+    def watched(self, method, recipe, start=None, data=None):
+        begun.append({name: value.clone() for name, value in start.state_dict().items()})
+        given.append((method.name, recipe, type(data or self.faces).__name__))
+        return original(self, method, recipe, start, data)
+
+    monkeypatch.setattr(small.Trained, "learned", watched)
+    trained.alone()
+    trained.with_clip(small.ClipGazeSettings())
+    assert given == [("gaze loss alone", ONE_STEP, "FaceDataset"), ("CLIP-Gaze", ONE_STEP, "ClipFaces")]
+    for name, value in beginning.state_dict().items():
+        assert torch.equal(begun[0][name], value), name
+        assert torch.equal(begun[1][name], value), name
+
+
+def test_centered_prompts_and_their_kind_reach_the_training(small, clip_path, monkeypatch):
+    made, original = [], small.Prompts
+    monkeypatch.setattr(small, "Prompts", lambda *a, **k: made.append(original(*a, **k)) or made[-1])
+    trained = small.Trained(small.Start("studio", 0), small.Plan((0,), (), 1, clip=clip_path))
+    for settings in (small.ClipGazeSettings(prompts="written"), small.ClipGazeSettings(prompts="coop", centered=True)):
+        trained.with_clip(settings)
+    assert [(prompts.context.kind, prompts.centered) for prompts in made] == [("written", False), ("coop", True)]
+
+
+def test_probes_and_orders_read_the_layers_that_the_table_names(small, clip_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        small, "features_of", lambda model, faces, layer, forward: asked.append(layer) or torch.randn(len(faces), 4)
+    )
+    plan, start = small.Plan((0,), ("probes",), 1, clip=clip_path), small.Start("studio", 0)
+    rows = small.rows_of(start, plan)
+    assert set(rows) == {"gaze loss alone", "CLIP-Gaze"}
+    one_network = ["filter"] * 3 + ["project", "filter"]  # the order in three domains; then before the filter and after
+    assert asked == 2 * one_network
 
 
 def test_personal_context_is_learned_once_for_all_settings_that_share_its_prompts(small, clip_path, monkeypatch):

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gazecourse.alignment import AlignmentFaces, Scale
+from gazecourse.alignment import AlignmentFaces, Scale, covered_faces, landmarks_of
 from gazecourse.comparison import Recipe
 from gazecourse.faces import rendering
 from gazecourse.faces.dataset import FaceDataset
+from gazecourse.landmark_noise import face_sizes
+from gazecourse.losses import soft_wing, wing
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -152,6 +154,86 @@ def test_networks_of_one_seed_learn_from_the_same_noisy_labels(small, monkeypatc
         benchmark.measure(cell, seed, plan())
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])
+
+
+def test_a_cell_trains_what_its_name_says_with_its_own_seed(small, monkeypatch):
+    asked, original = [], benchmark.alignment
+    monkeypatch.setattr(benchmark, "alignment", lambda *args, **options: asked.append((*args, options)) or original(
+        *args, **options))  # fmt: skip
+    seeds = []
+
+    def stopped(method, data, recipe, *, seed, fabric):
+        seeds.append(seed)
+        raise InterruptedError
+
+    monkeypatch.setattr(benchmark, "fit", stopped)
+    for cell, seed in ((FC, 3), (Cell("wing", 0.03, "static", True), 4)):
+        with pytest.raises(InterruptedError):
+            benchmark.measure(cell, seed, plan())
+    assert seeds == [3, 4]
+    (labels, side, head, penalty, options), second = asked
+    assert torch.equal(labels, benchmark.learned_from(24).with_noise(0.06, 3).labels)
+    assert (side, head, penalty, options) == (32, "fc", soft_wing, {"relative_location": False})
+    assert second[2:] == ("static", wing, {"relative_location": True})
+
+
+def test_errors_below_a_cover_and_beside_it_are_told_apart(small, monkeypatch):
+    _, hidden = covered_faces(small)
+    offset = torch.where(hidden, 3.0, 1.0).unsqueeze(2) * torch.tensor([0.6, 0.8])
+    monkeypatch.setattr(benchmark, "landmarks_of", lambda model, faces: faces.landmarks + offset)
+    eyes = (small.landmarks[:, 36] - small.landmarks[:, 45]).norm(dim=1, keepdim=True)
+    sizes = eyes.expand_as(hidden)
+    found = benchmark.under_a_cover(None)
+    assert found["hidden"] == pytest.approx(float((3 / sizes)[hidden].mean()), rel=1e-4)
+    assert found["visible"] == pytest.approx(float((1 / sizes)[~hidden].mean()), rel=1e-4)
+
+
+def test_coupling_is_measured_in_pixels_of_the_images_on_moderate_poses(small, monkeypatch):
+    seen = {}
+    network = benchmark.alignment(small.labels, 32, "fc").build(None).eval()
+
+    def watched(predict, images, landmarks):
+        seen.update(predicted=predict(images), images=images, landmarks=landmarks)
+        return type("Found", (), {name: torch.zeros(1, 1) for name in ("under_cover", "elsewhere", "matrix")})
+
+    monkeypatch.setattr(benchmark, "influence", watched)
+    with torch.no_grad():
+        benchmark.coupling(network)
+    moderate = small.subset(small.pose <= 45)
+    assert torch.equal(seen["landmarks"], moderate.landmarks)
+    torch.testing.assert_close(seen["predicted"], landmarks_of(network, moderate), atol=1e-4, rtol=0)
+
+
+def test_faces_that_are_looked_at_come_from_all_domains_and_everybody(small, monkeypatch):
+    monkeypatch.setattr(benchmark, "STUDIED", 6)
+    monkeypatch.setattr(benchmark, "LOOKED_AT", 18)
+    studied, asked = [], []
+
+    def watched(predict, images, landmarks):
+        studied.extend(landmarks)
+        return type("Found", (), {name: torch.zeros(1, 1) for name in ("under_cover", "elsewhere", "matrix")})
+
+    monkeypatch.setattr(benchmark, "influence", watched)
+    monkeypatch.setattr(benchmark, "landmarks_of", lambda model, faces: asked.append(faces) or faces.landmarks)
+    benchmark.coupling(torch.nn.Linear(1, 1))
+    assert len(studied) == 6
+    last_of_studio = torch.stack(studied)[:, None].sub(small.landmarks[None]).abs().sum((2, 3)).argmin(1) < 12
+    assert 0 < last_of_studio.sum() < 6, "of both domains"
+    benchmark.against_labels(None, small.with_noise(0.1, seed=0))
+    assert asked[0].people == small.people
+
+
+def test_answers_on_training_faces_are_compared_with_the_truth_and_with_the_labels(small, monkeypatch):
+    noisy = small.with_noise(0.1, seed=0)
+    sizes = face_sizes(noisy.landmarks)
+    between = ((noisy.labels - noisy.landmarks).norm(dim=2).mean(1) / sizes).mean().item()
+    for share in (0.0, 0.25, 1.0):
+        answers = noisy.landmarks + share * (noisy.labels - noisy.landmarks)
+        monkeypatch.setattr(benchmark, "landmarks_of", lambda model, faces, answers=answers: answers)
+        found = benchmark.against_labels(None, noisy)
+        assert found["to the truth"] == pytest.approx(share * between, rel=1e-4, abs=1e-7)
+        assert found["to the labels"] == pytest.approx((1 - share) * between, rel=1e-4, abs=1e-6)
+        assert found["noise learned"] == pytest.approx(share, abs=1e-5)
 
 
 def test_fewer_faces_are_the_first_of_each_domain(small):

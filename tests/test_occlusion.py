@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gazecourse.analysis.occlusion import GRAY, REGIONS, cover, face_sizes, influence, under_cover
+from gazecourse.analysis.occlusion import GRAY, REGIONS, cover, influence, under_cover
+from gazecourse.landmark_noise import face_sizes
 
 SIDE = 40
 # Four landmarks, one in each corner of a face of 20 × 20 pixels, so that its size is 20.

@@ -56,6 +56,17 @@ def test_pairs_of_equal_gaze_share_a_rank():
     assert rank_agreement(features, gaze) == pytest.approx(1.0)
 
 
+def test_pairs_that_are_equal_but_for_rounding_share_a_rank():
+    yaw = torch.arange(4, dtype=torch.float64) / 10  # steps of 0.1, and of 0.2, are each alike but for the last bits
+    gaze = torch.stack([torch.zeros(4, dtype=torch.float64), yaw], dim=1)
+    step = [3, 2, 1, 3, 2, 3]  # nearness of the pairs 01, 02, 03, 12, 13, 23
+    features = torch.randn(4, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    unit = torch.nn.functional.normalize(features, dim=1)
+    row, column = torch.triu_indices(4, 4, 1)
+    expected = spearmanr(step, (unit @ unit.T)[row, column]).statistic
+    assert rank_agreement(features, gaze) == pytest.approx(expected, abs=1e-12)
+
+
 def test_random_features_do_not_agree():
     assert abs(rank_agreement(normal(120, 8), 0.4 * normal(120, 2, seed=1))) < 0.1
 

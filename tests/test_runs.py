@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -183,11 +184,12 @@ def test_leave_one_person_out_trains_one_network_a_person(sets, capsys):
     assert [folder.name.split("-")[-2:] for folder in folders] == [["p00", "1epochs"], ["p03", "1epochs"]]
     found = [json.loads((folder / "on-mpiifacegaze.json").read_text()) for folder in folders]
     assert [(each["images"], each["people"]) for each in found] == [(4, 1), (4, 1)]
-    errors = runs.results()[("resnet", "mpiifacegaze", "mpiifacegaze")]
+    errors = runs.results()[("resnet", "mpiifacegaze", "mpiifacegaze")]["course, quick, 1 epochs"]
     assert errors == [pytest.approx((found[0]["error"] + found[1]["error"]) / 2)]
     one = runs.train("resnet", "mpiifacegaze", ["mpiifacegaze"], epochs=1, parts=["p03"])
     assert one == folders[1:]
-    assert "Full-Face              –                          paper  4.93" in runs.table()
+    (line,) = [line for line in runs.table().splitlines() if "Full-Face" in line]
+    assert line.split() == ["Full-Face", "–", "paper", "4.93"]
 
 
 def test_finished_run_is_not_trained_again_and_an_unfinished_one_goes_on(sets, monkeypatch):
@@ -234,11 +236,25 @@ def test_results_of_seeds_and_of_rendered_domains_are_told_apart(monkeypatch):
         runs._write(settings.folder / "run.json", {"system": "puregaze", "source": "studio", "preset": "course",
                                                    "profile": "quick", "seed": seed})  # fmt: skip
         runs._write(settings.folder / "on-laptop.json", {"error": error, "people": 10})
-    assert runs.results() == {("puregaze", "studio", "laptop"): [7.0, 9.0]}
+    assert runs.results() == {("puregaze", "studio", "laptop"): {"course, quick": [7.0, 9.0]}}
     text = runs.table()
     assert text.startswith("Rendered domains (gaze error in degrees, mean over runs)")
-    assert "PureGaze               8.00 [-4.71, 20.71] (2 runs)" in text
+    assert "PureGaze               course, quick                  8.00 [-4.71, 20.71] (2 runs)" in text
     assert "paper" not in text
+
+
+def test_runs_of_another_profile_or_preset_have_a_line_of_their_own():
+    for profile, preset, error in (
+        ("quick", "course", 12.0),
+        ("full", "course", 6.0),
+        ("full", "puregaze-gaze360", 5.0),
+    ):
+        settings = runs.Settings("puregaze", "studio", preset, profile, 0)
+        runs._write(settings.folder / "run.json", asdict(settings))
+        runs._write(settings.folder / "on-laptop.json", {"error": error, "people": 10})
+    ways = runs.results()[("puregaze", "studio", "laptop")]
+    assert ways == {"course, quick": [12.0], "course, full": [6.0], "puregaze-gaze360, full": [5.0]}
+    assert runs.table().count("PureGaze ") == 3
 
 
 def test_published_numbers_are_the_tables():

@@ -384,6 +384,19 @@ def test_graph_head_is_embedding_and_layers_written_out(dynamic):
     assert len(head.blocks) == 4
 
 
+def test_networks_of_one_seed_begin_with_all_the_weights_that_their_heads_share():
+    static, dynamic, fc = (small(head=head).state_dict() for head in HEADS)
+    graph_layers = {name for name in static if name.startswith("head.")} & set(dynamic)
+    assert {"head.embedding.3.weight", "head.blocks.3.second.convolution.weight"} <= graph_layers
+    for name in graph_layers:
+        assert torch.equal(static[name], dynamic[name]), name
+    backbone = {name for name in static if name.startswith("backbone.")}
+    assert backbone
+    for name in backbone:
+        assert torch.equal(static[name], dynamic[name]), name
+        assert torch.equal(static[name], fc[name]), name
+
+
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_renumbering_the_landmarks_everywhere_renumbers_the_predictions(dynamic):
     torch.manual_seed(0)

@@ -19,7 +19,8 @@ def test_words_are_lower_case_and_keep_their_hyphens():
     assert split_words("A middle-aged WOMAN, with thin-framed glasses.") == [
         "a", "middle-aged", "woman", "with", "thin-framed", "glasses",
     ]  # fmt: skip
-    assert split_words("— 3 !") == []
+    assert split_words("— !") == []
+    assert split_words("3 Brüder") == ["3", "brüder"], "what is no word of the course is kept, to be refused by name"
 
 
 def test_vocabulary_is_in_alphabetical_order_without_doubles_and_knows_every_text_of_the_course(tokenizer):
@@ -53,6 +54,8 @@ def test_decoding_gives_the_words_back(words):
         ("a face with spectacles", "it does not know 'spectacles' in 'a face with spectacles'. Its words are in"),
         ("a face with sunglases", "does not know 'sunglases' .* Did you mean 'sunglasses'"),
         ("a grey beard", "does not know 'grey' .* Did you mean .*'gray'"),
+        ("a face with 2 hats", "it does not know '2' in 'a face with 2 hats'"),
+        ("a façade", "it does not know 'façade'"),
         ("", "text must hold a word or more; got ''"),
         ("?!", "text must hold a word or more"),
         ("a " * 63, "text must have at most 62 words; got 63"),

@@ -159,6 +159,16 @@ def test_a_true_caption_of_another_image_pushes_it_away_unless_it_is_a_positive(
     assert hard > soft + 0.5, "with its own caption alone, image 0 turns away from caption 1 faster"
 
 
+def test_targets_are_spread_over_all_true_captions_of_an_image_and_all_true_images_of_a_caption():
+    images, texts = normal(3, 4), normal(3, 4, seed=1)
+    true = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 1, 1]]).bool()  # not symmetric
+    logits = 2.0 * torch.nn.functional.normalize(images, dim=1) @ torch.nn.functional.normalize(texts, dim=1).T
+    rows = [-logits.log_softmax(1)[i, true[i]].mean() for i in range(3)]
+    columns = [-logits.log_softmax(0)[true[:, j], j].mean() for j in range(3)]
+    expected = (torch.stack(rows).mean() + torch.stack(columns).mean()) / 2
+    torch.testing.assert_close(contrastive_loss(images, texts, math.log(2.0), positives=true), expected)
+
+
 def test_the_diagonal_always_counts_as_positive():
     images, texts = normal(3, 4), normal(3, 4, seed=1)
     none = torch.zeros(3, 3, dtype=torch.bool)
@@ -342,6 +352,21 @@ def test_rank_loss_is_that_of_the_loops_for_any_batch_with_any_ties(count, seed,
     gaze = 0.5 * normal(kinds, 2, seed=seed + 1)[torch.arange(count) % kinds]
     expected = rank_by_loops(features, gaze, margin, pairs)
     assert rank_loss(features, gaze, margin, pairs=pairs).item() == pytest.approx(expected.item(), rel=1e-8, abs=1e-10)
+
+
+def test_gaze_that_is_as_close_but_for_rounding_is_in_no_order():
+    """Four faces in steps of 0.1 rad: seen from the second, the first and the third are equally close."""
+    gaze = torch.stack([torch.zeros(4, dtype=torch.float64), torch.arange(4, dtype=torch.float64) / 10], dim=1)
+    nearest = {0: ((1,), (2,), (3,)), 1: ((0, 2), (3,)), 2: ((1, 3), (0,)), 3: ((2,), (1,), (0,))}
+    features = normal(4, 5).double()
+    unit = torch.nn.functional.normalize(features, dim=1)
+    likeness, hinges = unit @ unit.T, []
+    for anchor, groups in nearest.items():
+        for place, closer in enumerate(groups):
+            further = [k for group in groups[place + 1 :] for k in group]
+            hinges += [(likeness[anchor, k] - likeness[anchor, j] + 0.5).clamp(min=0) for j in closer for k in further]
+    assert len(hinges) == 10
+    torch.testing.assert_close(rank_loss(features, gaze, 0.5), torch.stack(hinges).mean())
 
 
 def test_rank_loss_of_three_hand_computed_faces():
@@ -564,6 +589,15 @@ def test_total_is_the_weighted_sum_of_its_terms():
 def test_every_option_of_the_weights_reaches_its_loss(changes, term, expected):
     arguments = total_arguments()
     torch.testing.assert_close(clip_gaze_loss(*arguments, ClipGazeWeights(**changes))[term], expected(arguments))
+
+
+def test_samples_reach_the_rank_loss():
+    arguments = total_arguments()
+    torch.manual_seed(0)
+    term = clip_gaze_loss(*arguments, ClipGazeWeights(samples=3))["rank"]
+    torch.manual_seed(0)
+    torch.testing.assert_close(term, rank_loss(arguments[3], arguments[1], samples=3))
+    assert term != rank_loss(arguments[3], arguments[1])
 
 
 def test_strength_reaches_the_gradient_of_ranksims_loss():

@@ -16,6 +16,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from gazecourse.landmark_noise import face_sizes
 from gazecourse.validation import check_array, check_positive, describe
 
 REGIONS: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -65,11 +66,6 @@ def under_cover(places: Tensor, landmarks: Tensor, points: Sequence[int], *, rad
     _check_points("points", points, landmarks.shape[1])
     distance = torch.cdist(places, landmarks[:, list(points)])
     return (distance <= radius * face_sizes(landmarks).view(-1, 1, 1)).any(2)
-
-
-def face_sizes(landmarks: Tensor) -> Tensor:
-    """Root of the area of the landmarks' bounding box [B], pixels."""
-    return (landmarks.amax(1) - landmarks.amin(1)).prod(1).sqrt()
 
 
 def _check_points(name: str, points: Sequence[int], count: int) -> None:

@@ -7,11 +7,8 @@ import torch
 from scipy.stats import rankdata
 
 from gazecourse.losses import unit_features
-from gazecourse.losses.vision_language import gaze_closeness
+from gazecourse.losses.vision_language import CERTAIN_ORDER, gaze_closeness
 from gazecourse.validation import Array, check_array
-
-LEAST_STEP = 1e-12
-"""Squared distances between gaze vectors are rounded to it: those of equal gaze would differ by less."""
 
 
 def rank_agreement(features: Array, gaze: Array) -> float:
@@ -38,7 +35,8 @@ def rank_agreement(features: Array, gaze: Array) -> float:
     z = unit_features(torch.as_tensor(features).detach().cpu().double())
     ranks = []
     for name, similarity in (("features", z @ z.T), ("gaze", gaze_closeness(torch.as_tensor(gaze).cpu()))):
-        rounded = (similarity.numpy()[row, column] / LEAST_STEP).round()
+        # Similarities that differ by less are equal but for rounding.
+        rounded = (similarity.numpy()[row, column] / CERTAIN_ORDER).round()
         if (rounded == rounded[0]).all():
             raise ValueError(f"{name} must differ between pairs of faces; all pairs are equally similar.")
         ranks.append(rankdata(rounded))

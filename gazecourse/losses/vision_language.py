@@ -189,6 +189,9 @@ def prompt_loss(
 
         L = mean over images and factors of −log softmax_k(exp(log_scale) cos(f_v, t_k)), k among the factor's prompts
 
+    A factor with a single prompt, such as "motion blur", is always told: it counts as 0, and its prompt learns nothing
+    but what all share.
+
     Args:
         image_features: f_v [B, D] of the frozen CLIP. text_features: t [K, D] or [B, K, D].
         labels: for each factor the place [B] of its true prompt among the factor's own; -1 where it has none.
@@ -456,7 +459,8 @@ _OPTIONS = {
 class ClipGazeWeights:
     """Weights of L = L_gaze + λ₁ L_sep + λ₂ L_d + λ₃ L_rank, and the options of its terms.
 
-    All numbers are a reconstruction; a weight of 0 leaves its term out of the total.
+    L_gaze is in radians, a few tenths at first; the other terms have no unit and lie between 0 and 1 or 2. All numbers
+    are a reconstruction; a weight of 0 leaves its term out of the total.
 
     Attributes:
         separation, distillation, rank: λ₁, λ₂, λ₃, 0 or more.

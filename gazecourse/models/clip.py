@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -362,16 +363,26 @@ class OpenClip(TwoTowers):
         return unit_features(projection(ends) if isinstance(projection, nn.Linear) else ends @ projection)
 
 
+_OPENAIS_SIZES = ("input_resolution", "context_length", "vocab_size")
+"""Numbers that OpenAI's files hold among the weights."""
+
+_HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""What ``open_clip`` calls weights on the Hugging Face hub."""
+
+
 def load_clip(
     weights: Path | str | None = None, name: str = "ViT-B-32", *, size: int | tuple[int, int] = 112
 ) -> tuple[TwoTowers, str]:
-    """A CLIP from a local file of OpenAI's or OpenCLIP's weights, or the course's own where that cannot be had.
+    """A CLIP with OpenAI's or OpenCLIP's weights, or the course's own where these cannot be had.
 
     Nothing is ever downloaded.
 
     Args:
-        weights: a file that ``open_clip`` reads; None for the course's own CLIP.
-        name: ``open_clip``'s name of the architecture that the weights belong to.
+        weights: a file, OpenAI's own or one that ``open_clip`` reads; or the name of weights in its cache, such as
+            "openai"; None for the course's own CLIP.
+        name: ``open_clip``'s name of the architecture that the weights belong to. OpenAI's models have another
+            activation function (QuickGELU), and with the wrong one features are silently off. Their own files and names
+            bring the right one; for a file that was written anew, take the architecture that ends in "-quickgelu".
         size: of the faces that it is shown; the course's own CLIP has the size it was trained for.
     Returns:
         The model in evaluation mode, and one line that says which it is and, if it is not the one asked for, why.
@@ -381,22 +392,68 @@ def load_clip(
     if weights is None:
         return load_course_clip(), "the course's own CLIP"
     try:
-        return _from_open_clip(Path(weights), name, size), f"{name} ({Path(weights).name}, open_clip)"
+        return _from_open_clip(weights, name, size), f"{name} ({Path(weights).name}, open_clip)"
     except CourseError as error:
         return load_course_clip(), f"the course's own CLIP: {error}"
 
 
-def _from_open_clip(weights: Path, name: str, size: int | tuple[int, int]) -> OpenClip:
+def _from_open_clip(weights: Path | str, name: str, size: int | tuple[int, int]) -> OpenClip:
     """Raises ``CourseError``, one line, whatever is missing or does not fit."""
     try:
         import open_clip
     except ImportError as error:
         raise CourseError("the package open_clip is not installed (pip install open_clip_torch)") from error
-    if not weights.is_file():
-        raise CourseError(f"there are no weights at {weights}")
+    path, options = (Path(weights), {}) if Path(weights).is_file() else _in_cache(open_clip, name, str(weights))
+    if path is None:
+        raise CourseError(f"there are no weights at {weights}, and none of that name for {name} in open_clip's cache")
     try:
-        model = open_clip.create_model(name, pretrained=str(weights))
+        if _is_openais(path):
+            model = open_clip.create_model(name, force_quick_gelu=True)
+            model.load_state_dict(_openais_weights(path))
+        else:
+            model = open_clip.create_model(name, pretrained=str(path), **options)
         return OpenClip(model, open_clip.get_tokenizer(name), size).eval()
     except (RuntimeError, OSError, KeyError, ValueError, TypeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise CourseError(f"{weights.name} does not hold weights of {name} ({reason})") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise CourseError(f"{path.name} does not hold weights of {name} ({reason})") from error
+
+
+def _is_openais(path: Path) -> bool:
+    """Whether a file is a program with its weights (TorchScript), which only OpenAI gives away."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
+
+
+def _openais_weights(path: Path) -> dict[str, Tensor]:
+    weights = torch.jit.load(path, map_location="cpu").state_dict()
+    return {name: value for name, value in weights.items() if name not in _OPENAIS_SIZES}
+
+
+def _from_the_hub(hub: str) -> list[Path]:
+    """Files fetched from the Hugging Face hub before, of "owner/model/file" or, with usual names, "owner/model/"."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return []
+    model_id, _, file = hub.rpartition("/")
+    found = [try_to_load_from_cache(model_id, one) for one in ([file] if file else _HUB_FILES)] if model_id else []
+    return [Path(place) for place in found if isinstance(place, str)]
+
+
+def _in_cache(open_clip: Any, name: str, tag: str) -> tuple[Path | None, dict[str, Any]]:
+    """Where ``open_clip`` has put the weights of that name, if it has, and what its ``create_model`` must know of them.
+
+    Asking ``create_model`` for the name would download what is not there.
+    """
+    known = open_clip.get_pretrained_cfg(name, tag)
+    places = []
+    if known.get("url"):
+        places.append(Path.home() / ".cache" / "clip" / known["url"].rsplit("/", 1)[-1])
+    places += _from_the_hub(known.get("hf_hub", ""))
+    options = {
+        "force_quick_gelu": bool(known.get("quick_gelu")),
+        "force_preprocess_cfg": {key: known[key] for key in ("mean", "std") if key in known},
+    }
+    return next((place for place in places if place.is_file()), None), options

@@ -290,12 +290,14 @@ class GraphHead(nn.Module):
             nn.BatchNorm2d(nodes),
             nn.ReLU(inplace=True),
         )
-        self.edges = DynamicEdges(graph, channels, nodes) if dynamic else None
         own = None if dynamic else graph
         self.input = GraphLayer(NODE_MAPS * rows * columns, width, own)
         self.blocks = nn.ModuleList(GraphBlock(width, own) for _ in range(BLOCKS))
         self.output = GraphLayer(width, 2, own, activate=False)
         nn.init.normal_(self.output.convolution.weight, std=0.01)
+        # Drawn last: with one seed the static and the dynamic head then begin with the same embedding and layers, and
+        # a comparison of the two is one of their edges alone.
+        self.edges = DynamicEdges(graph, channels, nodes) if dynamic else None
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, N, 2] from feature maps [B, C, h, w]."""

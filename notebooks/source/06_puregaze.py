@@ -39,6 +39,7 @@ from gazecourse.cross_domain import (
     plain,
     purified,
     second_part,
+    with_blur,
 )
 from gazecourse.exercises.puregaze import check
 from gazecourse.faces.dataset import FaceDataset
@@ -340,7 +341,7 @@ def play(method: Method, recipe: Recipe, title: str) -> nn.Module:
 
 
 LEARN, GO_ON, PEACE = pick(
-    quick=(Recipe(3, rate=2e-3), Recipe(1, rate=1e-3), Recipe(8, rate=2e-3)),
+    quick=(Recipe(3, rate=2e-3), Recipe(1, rate=1e-3), Recipe(6, rate=2e-3)),
     full=(first_part(), second_part(), Recipe(16, rate=2e-3)),
 )
 start = play(first("ResNet", size), LEARN, "first part")
@@ -496,39 +497,49 @@ print("A linear probe still reads gaze, identity and light, before purification 
 # loss never asked whether they can be read by anybody, only whether *this* decoder can draw the pixels near the eyes.
 #
 # ## 9 · Does it help elsewhere?
-# The purpose was another domain. Here are both of your networks in all four; nothing of the other three was seen.
+# The purpose was another domain, and there is a rival. Notebook 05 found that *lab* is hard for a *studio* network
+# because its pictures are blurred, and *studio* has no blurred face. An opponent works on faces of the source; it can
+# make features forget what varies *there*. The plain remedy is to let blur vary there: the second part once more,
+# without an opponent, with half of the faces out of focus. You saw neither *laptop* nor *lab* for it, but you did read
+# notebook 05; call it a guess that is now tested.
+
+# %% tags=["nbval-ignore-output"]
+networks["with blur"] = play(continued(with_blur(plain("ResNet")), start), GO_ON, "second part, plain, with blur")
 
 # %% tags=["nbval-ignore-output"]
 errors = {}
-print(f"{'':10}{'plain':>9}{'purified':>11}{'head pose as gaze':>20}")
+print(f"{'':10}" + "".join(f"{name:>12}" for name in networks) + f"{'head pose as gaze':>20}")
 for domain in ("studio", "wild", "laptop", "lab"):
     data = FaceDataset(domain, "test")
     here = {name: gaze_error(predict(model, data, from_band), data.gaze) for name, model in networks.items()}
     errors[domain] = here
-    print(f"{domain:10}{here['plain']:8.1f}°{here['purified']:10.1f}°{gaze_error(data.head, data.gaze):19.1f}°")
+    print(f"{domain:10}" + "".join(f"{error:11.1f}°" for error in here.values())
+          + f"{gaze_error(data.head, data.gaze):19.1f}°")  # fmt: skip
 
 # %%
-for name in networks:
-    assert errors["wild"][name] > 1.3 * errors["studio"][name]
-print("Both networks know their way at home and are lost in the wild.")
+assert all(errors["wild"][name] > 1.3 * errors["studio"][name] for name in networks)
+assert errors["lab"]["with blur"] < errors["lab"]["plain"] - 2
+assert errors["lab"]["with blur"] < errors["lab"]["purified"] - 2
+print("One pass over blurred faces brings lab nearer by several degrees. Purification does not.")
 
 # %% [markdown]
 # ## 10 · With five seeds, from both sources
-# One training says little. `benchmarks/puregaze.py` repeats yours with new seeds, on *studio* and on *wild*, and goes
-# on from each first part in every way that the paper compares. Each number is the mean over seeds with its 95 %
-# interval; each difference is taken seed by seed.
+# One training says little, and yours was short. `benchmarks/puregaze.py` repeats it with new seeds, on *studio* and on
+# *wild*, and goes on from each first part in every way that is compared. Each number is the mean over seeds with its
+# 95 % interval; each difference is taken seed by seed. First the two networks of this notebook, which here get 18 passes
+# where yours had four:
 
 # %%
-results = json.loads((RESULTS / "puregaze.json").read_text())
 SOURCES, WHERE = ("studio", "wild"), ("laptop", "lab", "home")
 
 
-def shown(cell: dict | None, sign: str = "") -> str:
+def shown(cell: dict | None, sign: str = "", digits: int = 1) -> str:
     """Mean and interval."""
     if not cell:
         return "–"
     mean, *interval = cell["mean"]
-    return f"{mean:{sign}.1f}" + (f" [{interval[0]:{sign}.1f}, {interval[1]:{sign}.1f}]" if interval else "")
+    form = f"{sign}.{digits}f"
+    return f"{mean:{form}}" + (f" [{interval[0]:{form}}, {interval[1]:{form}}]" if interval else "")
 
 
 def table_of(rows: dict[str, dict], sign: str = "") -> None:
@@ -539,81 +550,107 @@ def table_of(rows: dict[str, dict], sign: str = "") -> None:
             print(f"{name:29}" + "".join(f"{shown(row[source].get(where), sign):>22}" for where in WHERE))
 
 
-per_source = results["sources"]["studio"]
-print(f"{results['profile']} profile: {per_source['images']} images of {per_source['people']} people, "
-      f"seeds {results['seeds']}")  # fmt: skip
-measured = results["networks"]
-rows = {"head pose taken as gaze": {s: {} for s in SOURCES}}
-for source in SOURCES:
-    for where in WHERE:
-        error = results["head_pose"][source if where == "home" else where]
-        rows["head pose taken as gaze"][source][where] = {"mean": [error]}
-rows |= {network: found["plain"] for network, found in measured.items() if network != "ResNet"}
-names = {"plain": "ResNet", "purified": "PureGaze", "domain-adversarial": "ResNet, domain-adversarial"}
-rows |= {name: measured["ResNet"][row] for row, name in names.items() if row in measured["ResNet"]}
-rows |= {f"{names[row]}, fine-tuned": measured["ResNet"][f"{row}, fine-tuned"] for row in ("plain", "purified")}
-table_of(rows)
+def head_pose_of(results: dict) -> dict[str, dict]:
+    """The error of the head pose taken as gaze, in the form of the other rows."""
+    error = results["head_pose"]
+    return {s: {w: {"mean": [error[s if w == "home" else w]]} for w in WHERE} for s in SOURCES}
+
+
+def describe(results: dict) -> None:
+    """On what and how long the networks of a table were trained."""
+    source = results["sources"]["studio"]
+    print(f"{source['images']} images of {source['people']} people, {results['first_part']['epochs']} + "
+          f"{results['second_part']['epochs']} passes, seeds {results['seeds']}")  # fmt: skip
+
+
+longer = json.loads((RESULTS / "puregaze_longer.json").read_text())
+describe(longer)
+resnet = longer["networks"]["ResNet"]
+table_of({"head pose taken as gaze": head_pose_of(longer), "ResNet": resnet["plain"], "PureGaze": resnet["purified"]})
 
 # %% [markdown]
 # Does purification help? Here are the differences, purified minus plain, of the same seed. Left of the line it helps.
 
 # %%
-purifiable = [network for network, found in measured.items() if "purified − plain" in found]
-fig = Figure(figsize=(8.6, 3.4), layout="constrained")
+change = {source: resnet["purified − plain"][source] for source in SOURCES}
+fig = Figure(figsize=(7.2, 2.8), layout="constrained")
+ax = fig.subplots()
 said = []
-for ax, source in zip(fig.subplots(1, 2, sharex=True, sharey=True), SOURCES, strict=True):
-    for row, network in enumerate(purifiable):
-        for offset, where in enumerate(WHERE):
-            mean, low, high = measured[network]["purified − plain"][source][where]["mean"]
-            style = dict(color=plotting.PALETTE[offset], marker=plotting.MARKERS[offset], capsize=3)
-            label = where if row == 0 else None
-            ax.errorbar([mean], [row + 0.22 * (offset - 1)], xerr=[[mean - low], [high - mean]], label=label, **style)
-            said.append(f"{network}, {source} → {where}: {mean:+.1f} [{low:+.1f}, {high:+.1f}].")
-    ax.axvline(0, color="0.5", lw=1)
-    ax.set(title=f"trained on {source}", yticks=range(len(purifiable)), xlabel="purified − plain (degrees)")
-    ax.set_yticklabels(["PureGaze" if network == "ResNet" else network for network in purifiable])
-    ax.set_ylim(len(purifiable) - 0.5, -0.5)
-ax.legend(title="tested on", loc="best")
+for row, source in enumerate(SOURCES):
+    for offset, where in enumerate(WHERE):
+        mean, low, high = change[source][where]["mean"]
+        style = dict(color=plotting.PALETTE[offset], marker=plotting.MARKERS[offset], capsize=3)
+        at = row + 0.22 * (offset - 1)
+        ax.errorbar([mean], [at], xerr=[[mean - low], [high - mean]], label=where if row == 0 else None, **style)
+        said.append(f"{source} → {where}: {mean:+.1f} [{low:+.1f}, {high:+.1f}].")
+ax.axvline(0, color="0.5", lw=1)
+ax.set(yticks=range(len(SOURCES)), xlabel="purified − plain (degrees)", ylim=(len(SOURCES) - 0.5, -0.5))
+ax.set_yticklabels([f"trained on {source}" for source in SOURCES])
+ax.legend(title="tested on", loc="center left", bbox_to_anchor=(1.0, 0.5))
 plotting.show(fig, "Change of the gaze error by purification, mean over seeds with 95 % intervals. " + " ".join(said))
 
 # %%
-inside = [name for name in measured["ResNet"]["purified"]["studio"] if ":" in name or name == "redrawn"]
-print(f"{'ResNet':38}" + "".join(f"{source + ', plain':>18}{'purified − plain':>26}" for source in SOURCES))
+elsewhere = [change[source][where]["mean"] for source in SOURCES for where in ("laptop", "lab")]
+assert not any(high < 0 for _, _, high in elsewhere)
+assert all(abs(change[source]["home"]["mean"][0]) < 0.5 for source in SOURCES)
+print("Purification leaves the error at home as it was. Elsewhere no gain can be shown, on none of the four tasks.")
+
+# %% [markdown]
+# The paper reports gains of 0.3° to 2.1° on its four tasks; why not here, is asked below. Everything else was trained for
+# six passes only: the networks that the paper compares, and other ways to go on from the same first part.
+
+# %%
+results = json.loads((RESULTS / "puregaze.json").read_text())
+describe(results)
+measured = results["networks"]
+rows = {"head pose taken as gaze": head_pose_of(results)}
+rows |= {network: found["plain"] for network, found in measured.items() if network != "ResNet"}
+names = {
+    "plain": "ResNet",
+    "purified": "PureGaze",
+    "domain-adversarial": "ResNet, domain-adversarial",
+    "blurred": "ResNet, with blur",
+    "blurred, purified": "PureGaze, with blur",
+    "plain, fine-tuned": "ResNet, fine-tuned",
+    "purified, fine-tuned": "PureGaze, fine-tuned",
+}
+rows |= {name: measured["ResNet"][row] for row, name in names.items() if row in measured["ResNet"]}
+table_of(rows)
+
+# %% [markdown]
+# What these networks hold, by linear probes, and how far their estimate moves when one factor of a face is changed:
+
+# %%
+short = measured["ResNet"]
+inside = [name for name in short["purified"]["studio"] if ":" in name]
+print(f"{'':38}" + "".join(f"{source + ', plain':>18}{'purified − plain':>26}" for source in SOURCES))
 for name in inside:
     line = f"{name:38}"
     for source in SOURCES:
-        before = measured["ResNet"]["plain"][source][name]["mean"][0]
-        mean, low, high = measured["ResNet"]["purified − plain"][source][name]["mean"]
-        digits = 4 if name == "redrawn" else 2
-        change = f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-        line += f"{before:18.{digits}f}{change:>26}"
+        change_of = shown(short["purified − plain"][source][name], "+", 2)
+        line += f"{short['plain'][source][name]['mean'][0]:18.2f}{change_of:>26}"
     print(line)
 
 # %%
-change = {source: measured["ResNet"]["purified − plain"][source] for source in SOURCES}
-assert all(change[source]["redrawn"]["mean"][1] > 0 for source in SOURCES)
-assert all(seed > 0 for source in SOURCES for seed in change[source]["redrawn"]["by_seed"])
-assert not any(change[source][where]["mean"][2] < 0 for source in SOURCES for where in ("laptop", "lab"))
-assert all(abs(change[source]["home"]["mean"][0]) < 0.5 for source in SOURCES)
-blur = {source: measured["ResNet"]["plain"][source]["moved by: out of focus"]["mean"][0] for source in SOURCES}
+blur = {source: short["plain"][source]["moved by: out of focus"]["mean"][0] for source in SOURCES}
 assert blur["studio"] > 4 * blur["wild"]
-print("Faces are harder to draw from purified features, with every seed. No task gets easier for it.")
+for source in SOURCES:
+    assert all(resnet["plain"][source][w]["mean"][0] < short["plain"][source][w]["mean"][0] for w in WHERE)
+    assert all(short["plain, fine-tuned − plain"][source][w]["mean"][2] < 0 for w in ("laptop", "lab"))
+print("More passes help on every task, and so do a few labels from the target.")
 
 # %% [markdown]
-# The drawings get worse in earnest, at home the gaze hardly suffers, and **elsewhere it does not gain**. Without labels
-# from the target, neither network gets ahead of the head pose taken as gaze. The paper reports a gain of 0.3° to 2.1°
-# on its four tasks. When a result contradicts its source, look for what differs:
+# When a result contradicts its source, look for what differs:
 #
 # - *What the gap is made of.* A *studio* network moves its estimate by 20° when a face goes out of focus; a *wild* one,
-#   which has seen blur, by 3°. Purification leaves both as they are: it can remove from features what varies between
-#   source faces and can be drawn from them. *Studio* has no blurred face. What separates these domains is mostly of
-#   that kind (notebook 05), and also where people look and how they hold their heads, which gaze features must keep.
-# - *What is removed.* Drawings got worse by a fifth, but linear probes found identity, glasses and light as before. The
-#   backbone has to hide a face from one decoder, and that is cheaper than forgetting it.
-# - *How far training has come.* Six passes over 3,000 faces on two cores leave networks that still learn gaze itself;
-#   at 12° in *studio*, and behind the head pose in *wild*. The paper starts from ImageNet and sees a million images.
-#   What its networks can forget, ours have hardly learned. `--profile full` runs the same comparison at the paper's
-#   size; this table can not speak for it.
+#   which has seen blur, by 3°. Purification leaves both as they are, for *studio* has no blurred face to learn from.
+#   What else separates these domains, where people look and how they hold their heads, gaze features must keep.
+# - *What is removed.* Hardly anything (section 8): linear probes find identity, glasses and light as before, and a new
+#   decoder still draws the face. The backbone has to hide it from one opponent, and that is cheaper than forgetting it.
+# - *How far training has come.* With 18 passes instead of 6, both networks gain on every task, and what purification
+#   adds stays as small. But the paper begins with ImageNet's weights and sees up to 750,000 images of eighty people; ours
+#   is a quarter as wide and sees 3,000 of forty. `--profile full` runs the same comparison at the paper's size; these
+#   tables cannot speak for it.
 
 # %% [markdown]
 # ## 11 · Plug and play
@@ -637,8 +674,15 @@ for row in cost["measurements"]:
               f"{row['decoder_seconds']:.2f} s, the game {row['step_seconds']:.2f} s")  # fmt: skip
 
 # %%
-assert all(row["backbone_share"] <= 1.6 for row in cost["measurements"])
-print("The game costs the decoder's own work and at most 1.6 plain steps.")
+share = {row["network"]: row["backbone_share"] for row in cost["measurements"] if row["device"] == "cpu"}
+assert share["PureGaze, ResNet-18, quarter width"] <= 1.6
+assert share["PureGaze, ResNet-50"] <= 1.6
+assert share["PureGaze, ResNet-18"] <= 1.8
+print("Beside the decoder's own work, the game costs between one plain step and two.")
+
+# %% [markdown]
+# The adversarial loss sends its gradient through the whole decoder before it reaches the backbone, and that is a third
+# of what the decoder costs alone. Behind a full ResNet-18, the decoder is dearer than the backbone, and one feels it.
 
 # %% [markdown]
 # ## What held
@@ -647,18 +691,17 @@ print("The game costs the decoder's own work and at most 1.6 plain steps.")
 # | Features learned for gaze alone hold enough to draw the face | yes: skin and background of people never seen |
 # | Plain adversarial reconstruction has a trivial solution, the inverted image | yes (section 3) |
 # | Truncation takes the reward off it | yes: pixels stop half a range away, but what they show still depends on the face |
-# | Purification removes what is not gaze from features | **partly**: drawings get worse by a fifth; linear probes find almost all factors as before |
+# | Purification removes what is not gaze from features | **hardly**: its own opponent is beaten, but a new decoder draws the face again, and linear probes find almost all factors as before |
 # | It keeps the gaze | yes: with five seeds the error at home changes by less than half a degree |
-# | It lowers the error in other domains | **no**: no task gains; see above for the causes |
+# | It lowers the error in other domains | **not shown**: no interval on any of the four tasks lies below zero; see above for the causes |
 # | It can be plugged into other networks, and helps there too | it can, in one line; whether it helps at this size is not measured yet |
 #
 # ## Should I purify?
+# - **Your target differs in what your source never shows** (a worse camera): show it. One pass over faces of which half
+#   were blurred did what no opponent can.
+# - **You have a hundred labeled target faces**: fine-tune. It lowered the error on all four tasks.
 # - **Your source varies in what your target differs in** (people, light), you have much of it, and no target images:
-#   try it, and measure with several seeds.
-# - **Your target differs in what your source never shows** (a worse camera): augment the source with it. No opponent
-#   can remove what is not there.
-# - **You have a hundred labeled target faces**: fine-tune. It lowered the error by far more than any other row of the
-#   table.
+#   try it, and measure with several seeds and a decoder that did not play.
 #
 # ## From the paper to the code
 # | paper | symbol | where |
@@ -685,9 +728,8 @@ print("The game costs the decoder's own work and at most 1.6 plain steps.")
 # 4. A purified network whose decoder fails: what else than "the features have forgotten" could be the reason? How does
 #    section 8 tell the two apart?
 #
-# **Further exercises.** Let the decoder take three steps for each one of the backbone. Start the second part with a new
-# decoder. Train on faces that were blurred at random, plainly, and compare what that does to *lab* with what
-# purification does.
+# **Further exercises.** Give the opponent blurred faces too: does purification help once blur varies in the source? Let
+# the decoder take three steps for each one of the backbone. Start the second part with a new decoder.
 #
 # ## References
 # - Y. Cheng, Y. Bao, F. Lu. PureGaze: purifying gaze feature for generalizable gaze estimation. AAAI 2022.
