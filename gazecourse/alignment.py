@@ -111,6 +111,8 @@ class AlignmentFaces(Subsets, Dataset):
     Args:
         sets: rendered faces; whole people belong to one split, so a training and a test set share nobody.
         side: height and width that the images are resized to, pixels.
+        boxed: cut to the square around each face's landmarks first, as faces in photographs are; see
+            ``crops.face_square``.
     Attributes:
         images: uint8 [N, 3, side, side], RGB.
         landmarks: [N, 68, 2] the truth, pixels of these images.
@@ -124,12 +126,12 @@ class AlignmentFaces(Subsets, Dataset):
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
 
-    def __init__(self, sets: Sequence[FaceDataset], side: int) -> None:
+    def __init__(self, sets: Sequence[FaceDataset], side: int, *, boxed: bool = False) -> None:
         if not sets or not all(isinstance(faces, FaceDataset) for faces in sets):
             raise TypeError(f"sets must be a list of FaceDataset, one or more; got {describe(sets)}.")
         check_whole("side", side, 8, 4096)
-        self.images = torch.cat([resized(faces.images, side) for faces in sets])
-        self.landmarks = torch.cat([faces.landmarks * (side / faces.images.shape[-1]) for faces in sets])
+        parts = [(_cut if boxed else _whole)(faces, side) for faces in sets]
+        self.images, self.landmarks = (torch.cat(values) for values in zip(*parts, strict=True))
         self.labels = self.landmarks
         self.hardness = torch.cat([_hardness(faces) for faces in sets])
         self.pose = torch.cat([angular_error(faces.head, torch.zeros(2)) for faces in sets])
@@ -186,6 +188,22 @@ class AlignmentFaces(Subsets, Dataset):
             setattr(self, name, getattr(self, name)[rows])
 
 
+def _whole(faces: FaceDataset, side: int) -> tuple[Tensor, Tensor]:
+    """Images, resized, and their landmarks."""
+    return resized(faces.images, side), faces.landmarks * (side / faces.images.shape[-1])
+
+
+def _cut(faces: FaceDataset, side: int) -> tuple[Tensor, Tensor]:
+    """The square around the landmarks of each image, and the landmarks in it."""
+    images, points = [], []
+    for image, landmarks in zip(faces.images, faces.landmarks, strict=True):
+        low, high = landmarks.amin(0), landmarks.amax(0)
+        square = face_square([*low.tolist(), *(high - low).tolist()])
+        images.append(square.cut(image, side))
+        points.append(square.locate(landmarks, side))
+    return torch.stack(images), torch.stack(points)
+
+
 def _hardness(faces: FaceDataset) -> Tensor:
     return face_hardness(faces.head, faces.visibility, blur_sigma(faces.factors, faces.images.shape[-1]))
 
@@ -227,6 +245,9 @@ class Augmentation:
 PAPER = Augmentation()
 MILD = Augmentation(rotation=10.0, translation=0.03, scale=(0.97, 1.03), occluded=0.3)
 """For faces that were cut upright and at one size, and trainings of a minute: large changes need more of them."""
+
+DETECTED = Augmentation(rotation=30.0, scale=(0.8, 1.2), occluded=0.3)
+"""For photographs: boxes of detectors lie beside the face by some hundredths of it and are too large or too small."""
 
 UNCHANGED = Augmentation(rotation=0.0, translation=0.0, scale=(1.0, 1.0), mirror=0.0, occluded=0.0)
 
@@ -319,6 +340,7 @@ def alignment(
     relative_location: bool = True,
     k: int = 3,
     settings: Augmentation | None = None,
+    sizes: Scale | None = None,
 ) -> Method:
     """A landmark network and how it is trained, for ``comparison.fit``.
 
@@ -332,13 +354,14 @@ def alignment(
         relative_location: add the relative location loss.
         k: neighbors per landmark.
         settings: how training faces are changed; default as the profile has it, ``UNCHANGED`` leaves them as they are.
+        sizes: of the network; default as the profile has it. Its side is ``side``, whatever it says.
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came; also where the graph cannot be
             made, as ``landmark_graph`` says.
     """
     check_choice("head", head, HEADS)
     check_whole("side", side, 8, 4096)
-    sizes = scale()
+    sizes = sizes or scale()
     places = torch.as_tensor(check_array("labels", labels, ("M", "N", 2))) * (PIXELS / side)
     graph, mean_shape = landmark_graph(places, k), places.mean(0)
 

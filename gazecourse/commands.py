@@ -1,4 +1,4 @@
-"""The commands for real data and trained systems: prepare, train, evaluate, predict, compare.
+"""The commands for real data and trained systems: prepare, train, evaluate, predict, compare, look.
 
 Heavy modules are imported when a command runs, so that help and mistakes are answered at once.
 """
@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +22,15 @@ if TYPE_CHECKING:
 
     from gazecourse.history import History
     from gazecourse.logbook import Progress
+    from gazecourse.looking import Seen
 
 SUMMARY = """\
   prepare     convert a real data set that you downloaded, for quick training
   train       train a gaze system on one set and test it on others
   evaluate    test a trained system on another set
   predict     write a trained system's estimates to a CSV file
-  compare     all results beside the papers' numbers"""
+  compare     all results beside the papers' numbers
+  look        where the people in a photograph, in a video or before a camera look"""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -43,6 +49,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     predict.set_defaults(run=_predict)
     compare = commands.add_parser("compare", help="all results beside the papers' numbers")
     compare.set_defaults(run=_compare)
+    _add_look(commands)
 
 
 def _add_prepare(commands: argparse._SubParsersAction) -> None:
@@ -78,6 +85,23 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--part", action="append", metavar="NAME", help="only this part of a protocol, such as p03")
     train.add_argument("--precision", default="auto", help="Fabric's name of it, such as bf16-mixed")
     train.set_defaults(run=_train)
+
+
+def _add_look(commands: argparse._SubParsersAction) -> None:
+    look = commands.add_parser(
+        "look",
+        help="where the people in a photograph, in a video or before a camera look",
+        description="Draws arrows and landmarks. The ending of each FILE decides what is saved: a picture of a "
+        "photograph, a video of a video or a camera, or a table (.csv). The camera runs until Ctrl+C.",
+    )
+    look.add_argument("file", nargs="?", type=Path, metavar="PHOTO_OR_VIDEO", help="what to look at")
+    look.add_argument("--camera", type=int, metavar="NUMBER", help="instead: a camera; 0 is the first")
+    look.add_argument("--run", dest="run_name", metavar="RUN", help="system that train made (default: the latest)")
+    look.add_argument("--into", action="append", type=Path, default=[], metavar="FILE", help="result (may be repeated)")
+    look.add_argument("--landmarks", type=Path, metavar="FILE", help="another landmark network than the course's")
+    look.add_argument("--focal", type=float, help="focal length of the camera in pixels (default: the longer side)")
+    look.add_argument("--seconds", type=float, help="stop the camera after so long")
+    look.set_defaults(run=_look)
 
 
 # --- prepare ------------------------------------------------------------------------------------
@@ -220,3 +244,68 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     print(runs.table())
     return 0
+
+
+# --- look ---------------------------------------------------------------------------------------
+
+
+def _look(arguments: argparse.Namespace) -> int:
+    from gazecourse import looking, runs
+    from gazecourse.media import results_for, source_kind
+    from gazecourse.paths import LANDMARK_MODEL
+    from gazecourse.validation import check_positive
+
+    kind = source_kind(arguments.file, arguments.camera)
+    into, table = results_for(kind, arguments.file, arguments.into)
+    for name in ("focal", "seconds"):
+        if getattr(arguments, name) is not None:
+            check_positive(f"--{name}", getattr(arguments, name))
+    find = looking.finder(arguments.landmarks or LANDMARK_MODEL)
+    folder = runs.latest() if arguments.run_name is None else runs.find_run(arguments.run_name)
+    gazer = looking.gazer_of(folder)
+    print(f"system: {folder.name}")
+    options = {"into": into, "table": table, "focal": arguments.focal}
+    if kind == "photo":
+        print(looking.in_words(looking.look_at_photo(arguments.file, find, gazer, **options)))
+    elif kind == "video":
+        _follow(looking.look_at_video(arguments.file, find, gazer, **options))
+    else:
+        with _until_stopped(arguments.seconds) as until:
+            _follow(looking.look_at_camera(arguments.camera, find, gazer, until=until, **options))
+    for path in filter(None, (into, table)):
+        print(path)
+    return 0
+
+
+def _follow(seen: Iterator[Seen]) -> None:
+    """Go through pictures, with the frame rate and what was seen last on one line; then say how many had a face."""
+    from gazecourse.looking import FrameRate, in_words
+
+    rate, count, with_face = FrameRate(), 0, 0
+    try:
+        for _, _, found in seen:
+            count, with_face = count + 1, with_face + bool(found)
+            words = "; ".join(in_words(found).splitlines()) or "no face"
+            line = f"{rate.tick(time.perf_counter()):5.1f} frames/s  {words:.100}"
+            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+    finally:
+        if count:
+            print(file=sys.stderr)
+    print(f"{count:,} pictures, {with_face:,} with a face")
+
+
+@contextmanager
+def _until_stopped(limit: float | None) -> Iterator[Callable[[float], bool]]:
+    """A function that says, told the seconds since the start, whether to stop: after ``limit``, or Ctrl+C."""
+    asked = []
+
+    def stop(*_: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield lambda seconds: bool(asked) or (limit is not None and seconds >= limit)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -6,23 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gazecourse.errors import CourseError
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
     """An image file of any usual format as uint8 [H, W, 3], RGB.
 
+    Args:
+        path: the file.
+        upright: turn it as its Exif orientation says, as phones store photographs. The labels of data sets belong to
+            pictures as they are stored.
     Raises:
         FileNotFoundError: there is no such file.
         CourseError: it is empty, cut off, no image, too large, or may not be read; the message says which.
     """
     try:
         with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
+            return np.array((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no image {path}.") from error
     except UnidentifiedImageError as error:

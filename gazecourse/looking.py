@@ -1,6 +1,10 @@
-"""Gaze in photographs and videos: landmarks, head pose, the normalized face, the gaze, and an arrow.
+"""Gaze in photographs, videos and before a camera: landmarks, head pose, the normalized face, the gaze, and an arrow.
 
-Who finds the landmarks is open: a function from a picture to the landmarks of each face in it. The rest is geometry.
+    picture             →  boxes of its faces            FaceDetector
+    picture, box        →  landmarks p [68, 2]           StructureCoherentNet, asked twice
+
+Who finds the landmarks is open: a function from a picture to the landmarks of each face in it, such as ``Finder``. The
+rest is geometry.
 
     landmarks p [68, 2]  →  R_h, c = head_pose(p, C)          where the head is
     (picture, R_h, c)    →  the face as the network's own camera would see it, turned by R
@@ -11,24 +15,30 @@ Who finds the landmarks is open: a function from a picture to the landmarks of e
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
+from gazecourse import camera
+from gazecourse.alignment import landmarks_in_photo
 from gazecourse.angles import pitchyaw_to_vector, rotation_to_pitchyaw, vector_to_pitchyaw
 from gazecourse.crops import eye_centers
+from gazecourse.detection import Box, FaceDetector
 from gazecourse.errors import CourseError
 from gazecourse.faces.domains import NORMALIZED_DISTANCE, NORMALIZED_FOCAL, NORMALIZED_SIZE
 from gazecourse.faces.pose import HeadPose, guessed_camera, head_pose
 from gazecourse.files import atomic_write
 from gazecourse.images import read_image, to_tensor
+from gazecourse.models.structure_coherent import load_landmark_net
 from gazecourse.normalization import Normalized, normalize
+from gazecourse.paths import LANDMARK_MODEL
 from gazecourse.sample import Sample
 from gazecourse.validation import check_array, check_positive
 from gazecourse.video import VideoWriter, frame_rate, frames
@@ -41,6 +51,46 @@ ARROW_LENGTH = 2.0
 """Of a gaze at right angles to the line of sight, in distances between the eyes."""
 COLUMNS = ("picture", "seconds", "face", "pitch", "yaw", "head_pitch", "head_yaw", "x", "y", "z", "landmark_error")
 """Of the CSV files: angles in degrees in the camera's frame, place of the face in mm, error in pixels."""
+CAMERA_RATE = 12.0
+"""Pictures per second of a video from a camera. One that came late is shown longer, so that time runs as it did."""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds landmarks as ``Landmarks`` has it: a detector says where faces are, a network where their landmarks are.
+
+    The network was trained on squares around landmarks, which a detector's boxes only resemble. So it is asked again,
+    with the square around the landmarks that it found first.
+
+    Attributes:
+        detector: boxes of the faces in a picture.
+        model: a trained ``StructureCoherentNet`` of 68 points.
+    """
+
+    detector: Callable[[np.ndarray], list[Box]]
+    model: nn.Module
+
+    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
+        """Landmarks [68, 2] in pixels of every face in a picture, uint8 [H, W, 3], RGB."""
+        photo = to_tensor(picture)
+        return [self._landmarks(photo, box) for box in self.detector(picture)]
+
+    def _landmarks(self, photo: Tensor, box: Box) -> np.ndarray:
+        first = landmarks_in_photo(self.model, photo, box)
+        low, high = first.amin(0), first.amax(0)
+        return landmarks_in_photo(self.model, photo, [*low.tolist(), *(high - low).tolist()]).double().numpy()
+
+
+def finder(path: Path | str = LANDMARK_MODEL) -> Finder:
+    """The course's detector and the landmark network in a file; default the one that comes with the course.
+
+    Raises:
+        FileNotFoundError, CourseError: see ``load_landmark_net`` and ``FaceDetector``; or it has not 68 points.
+    """
+    model = load_landmark_net(path)
+    if model.points != 68:
+        raise CourseError(f"{path} finds {model.points} landmarks; head poses need the 68 of the iBUG scheme.")
+    return Finder(FaceDetector(), model)
 
 
 @dataclass(frozen=True)
@@ -144,21 +194,37 @@ def looks(picture: np.ndarray, find: Landmarks, gazer: Gazer, camera_matrix: np.
     return found
 
 
-def draw(picture: np.ndarray, found: Iterable[Look]) -> np.ndarray:
-    """The picture with landmarks and arrows: each begins between the eyes and is the (x, y) part of the gaze."""
-    image = Image.fromarray(picture)
+def draw(picture: np.ndarray, found: Iterable[Look], *, landmarks: bool = True, words: str = "") -> np.ndarray:
+    """The picture with landmarks and arrows: each begins between the eyes and is the (x, y) part of the gaze.
+
+    Args:
+        picture: uint8 [H, W, 3], RGB; it stays as it is.
+        found: faces; where there are several, each gets its number, as in the table.
+        landmarks: draw them, too.
+        words: for the upper left corner.
+    """
+    image, found = Image.fromarray(picture), list(found)
     pen = ImageDraw.Draw(image)
-    for look in found:
+    if words:
+        _write(pen, np.array([8.0, 6.0]), words, 18)
+    for number, look in enumerate(found, start=1):
         right, left = eye_centers(torch.from_numpy(look.landmarks)[None])[0].numpy()
         between = float(np.linalg.norm(left - right))
         width = max(2, round(between / 20))
-        for x, y in look.landmarks:
+        for x, y in look.landmarks if landmarks else ():
             pen.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], fill=DOT)
         start = (left + right) / 2
         end = start + ARROW_LENGTH * between * look.gaze[:2]
         for color, thickness in ((RIM, 2 * width), (ARROW, width)):
             _arrow(pen, start, end, color, thickness, 4 * width)
+        if len(found) > 1:
+            _write(pen, look.landmarks.min(0) - (0.0, 0.5 * between), str(number), max(14, between / 3))
     return np.asarray(image)
+
+
+def _write(pen: ImageDraw.ImageDraw, place: np.ndarray, words: str, size: float) -> None:
+    font = ImageFont.load_default(size)
+    pen.text(tuple(place), words, fill=ARROW, font=font, stroke_width=max(2, round(size / 8)), stroke_fill=RIM)
 
 
 def _arrow(pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, color: str, width: int, head: float) -> None:
@@ -186,8 +252,22 @@ def rows(found: Iterable[Look], picture: int = 0, seconds: float = 0.0) -> list[
             *(f"{place:.1f}" for place in look.pose.position),
             f"{look.pose.error:.2f}",
         ]
-        for number, look in enumerate(found)
+        for number, look in enumerate(found, start=1)
     ]
+
+
+def in_words(found: Iterable[Look]) -> str:
+    """One line for each face: where it looks, as the person in the picture would say it."""
+    return "\n".join(f"face {number}: {_direction(look)}" for number, look in enumerate(found, start=1))
+
+
+def _direction(look: Look) -> str:
+    """The gaze relative to the way from the face to the camera, and how far away the face is."""
+    to_camera = vector_to_pitchyaw(-look.pose.position / np.linalg.norm(look.pose.position))
+    pitch, yaw = np.degrees(look.angles - to_camera).round()
+    upright = f"{abs(pitch):.0f}° {'up' if pitch >= 0 else 'down'}"
+    aside = f"{abs(yaw):.0f}° to the {'left' if yaw >= 0 else 'right'} of the picture"
+    return f"{upright} and {aside}, seen from the camera; about {np.linalg.norm(look.pose.position) / 10:.0f} cm away"
 
 
 def look_at_photo(
@@ -209,7 +289,7 @@ def look_at_photo(
         FileNotFoundError, CourseError: the photograph is missing, damaged, or shows no face that was found; or a file
             cannot be written.
     """
-    picture = read_image(path)
+    picture = read_image(path, upright=True)
     found = looks(picture, find, gazer, guessed_camera(picture.shape[1], picture.shape[0], focal))
     if not found:
         raise CourseError(
@@ -235,6 +315,27 @@ def _write_table(path: Path, content: list[list[object]]) -> None:
         csv.writer(file).writerows([COLUMNS, *content])
 
 
+class FrameRate:
+    """Pictures per second, over those of the last two seconds."""
+
+    SECONDS = 2.0
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def tick(self, now: float) -> float:
+        """Count a picture that is done at ``now``, seconds; the rate, 0 at the first one."""
+        self._times.append(now)
+        while now - self._times[0] > self.SECONDS and len(self._times) > 2:
+            self._times.popleft()
+        passed = now - self._times[0]
+        return (len(self._times) - 1) / passed if passed > 0 else 0.0
+
+
+Seen = tuple[int, np.ndarray, list[Look]]
+"""Number of a picture, the picture with arrows, and the faces in it, of which there may be none."""
+
+
 def look_at_video(
     path: Path,
     find: Landmarks,
@@ -243,13 +344,13 @@ def look_at_video(
     into: Path | None = None,
     table: Path | None = None,
     focal: float | None = None,
-) -> Iterator[tuple[int, np.ndarray, list[Look]]]:
+) -> Iterator[Seen]:
     """Gaze of everybody in every picture of a video; the files are whole when the iteration has come to its end.
 
     Args:
         as ``look_at_photo``; ``into`` is a video.
     Yields:
-        The number of the picture, the picture with arrows, and the faces, of which there may be none.
+        The number of the picture, the picture with arrows, and the faces.
     Raises:
         FileNotFoundError, CourseError: see ``video.frames`` and ``video.VideoWriter``.
     """
@@ -262,5 +363,44 @@ def look_at_video(
             if writer is not None:
                 writer.write(drawn)
             yield number, drawn, found
+    if table is not None:
+        _write_table(table, content)
+
+
+def look_at_camera(
+    device: int,
+    find: Landmarks,
+    gazer: Gazer,
+    *,
+    into: Path | None = None,
+    table: Path | None = None,
+    focal: float | None = None,
+    until: Callable[[float], bool] = lambda seconds: False,
+) -> Iterator[Seen]:
+    """Gaze of everybody before a camera, with the frame rate in each picture, until told to stop.
+
+    Args:
+        device: number of the camera; the other arguments as in ``look_at_video``.
+        until: told the seconds since the start, says whether to stop. Files are whole afterwards.
+    Yields:
+        As ``look_at_video``.
+    Raises:
+        CourseError: see ``camera.pictures`` and ``video.VideoWriter``.
+    """
+    rate, content, written = FrameRate(), [], 0
+    with (
+        closing(camera.pictures(device)) as pictures,
+        nullcontext() if into is None else VideoWriter(into, CAMERA_RATE) as writer,
+    ):
+        for number, (seconds, picture) in enumerate(pictures):
+            found = looks(picture, find, gazer, guessed_camera(picture.shape[1], picture.shape[0], focal))
+            drawn = draw(picture, found, words=f"{rate.tick(seconds):.1f} frames/s")
+            content += rows(found, number, seconds)
+            while writer is not None and written <= seconds * CAMERA_RATE:
+                writer.write(drawn)
+                written += 1
+            yield number, drawn, found
+            if until(seconds):
+                break
     if table is not None:
         _write_table(table, content)

@@ -1,4 +1,4 @@
-"""Where the course keeps things: the shipped head model, a trained CLIP, the rendered data, the recorded runs."""
+"""Where the course keeps things: the shipped models, the rendered data, the recorded runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import platformdirs
 
 HEAD_MODEL = Path(__file__).resolve().parent / "faces" / "head.safetensors"
 CLIP_MODEL = Path(__file__).resolve().parent / "models" / "clip.safetensors"
+LANDMARK_MODEL = Path(__file__).resolve().parent / "models" / "landmarks.safetensors"
 
 
 def cache_dir() -> Path:

@@ -220,6 +220,20 @@ def find_run(name: str) -> Path:
     return path if path.is_dir() else runs_dir() / "systems" / name
 
 
+def latest() -> Path:
+    """The folder of the run that was finished last.
+
+    Raises:
+        CourseError: there is none.
+    """
+    done = list((runs_dir() / "systems").glob(f"*/{SETTINGS}"))
+    if not done:
+        raise CourseError(
+            "There is no trained system yet: python -m gazecourse train puregaze --source studio --target laptop"
+        )
+    return max(done, key=lambda path: path.stat().st_mtime).parent
+
+
 def load(folder: Path) -> tuple[System, nn.Module, Size]:
     """A run's system, its network with the trained weights, and the network's size.
 

@@ -76,6 +76,16 @@ def frame_rate(path: Path) -> float:
         return float(container.streams.video[0].average_rate or 25)
 
 
+def frame_count(path: Path) -> int:
+    """Number of pictures: what the file says, else counted, which takes as long as decoding it.
+
+    Raises:
+        FileNotFoundError, CourseError: as ``frames``.
+    """
+    with _opened(path) as container:
+        return container.streams.video[0].frames or sum(1 for _ in container.decode(video=0))
+
+
 class VideoWriter:
     """Writes pictures into a video file, which is whole when the ``with`` block ends well, and absent otherwise.
 

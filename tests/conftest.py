@@ -66,6 +66,7 @@ def controls(monkeypatch):
 
         return make
 
-    for name in ("IntSlider", "FloatSlider", "SelectionSlider", "SelectMultiple", "Dropdown", "Checkbox"):
+    kinds = ("IntSlider", "FloatSlider", "SelectionSlider", "SelectMultiple", "Dropdown", "Checkbox")
+    for name in (*kinds, "Button", "FileUpload"):
         monkeypatch.setattr(ipywidgets, name, maker(getattr(ipywidgets, name)))
     return made

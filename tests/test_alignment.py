@@ -1,8 +1,10 @@
 """Training data for alignment, how networks are trained on it, and how they are judged."""
 
+import importlib.util
 import math
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +45,7 @@ from gazecourse.landmark_noise import blur_sigma, face_hardness, noise_learned, 
 from gazecourse.losses import l1, landmark_loss, relative_location_loss, soft_wing, wing
 from gazecourse.metrics import auc, failure_rate, nme
 from gazecourse.models import landmark_graph, laplacian
+from gazecourse.models.structure_coherent import load_landmark_net
 from gazecourse.sample import Sample
 from gazecourse.training import make_fabric
 
@@ -446,3 +449,50 @@ PHOTO = torch.zeros(3, 20, 20, dtype=torch.uint8)
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# ---------------------------------------------------------------------- faces as photographs are cut, and the script
+
+
+def test_boxed_faces_fill_their_square_as_in_photographs(rendered):
+    boxed, whole = AlignmentFaces(rendered, SIDE, boxed=True), AlignmentFaces(rendered, SIDE)
+    low, high = boxed.landmarks.amin(1), boxed.landmarks.amax(1)
+    torch.testing.assert_close((high - low).amax(1), torch.full((24,), SIDE / 1.25), atol=1.0, rtol=0)
+    torch.testing.assert_close((high + low) / 2, torch.full((24, 2), SIDE / 2), atol=1.0, rtol=0)
+    assert torch.equal(boxed.hardness, whole.hardness)
+    assert boxed.images.shape == whole.images.shape
+
+
+def load_script():
+    path = Path(__file__).resolve().parents[1] / "data_scripts" / "train_landmarks.py"
+    spec = importlib.util.spec_from_file_location("train_landmarks", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tmp_path, monkeypatch, capsys):
+    script = load_script()
+    sets = {faces.domain: faces for faces in rendered}
+    monkeypatch.setattr(script, "SOURCES", tuple(sets))
+    monkeypatch.setattr(script, "FaceDataset", lambda domain, split: sets[domain])
+    written = {}
+    monkeypatch.setattr(script, "write", lambda name, device, **content: written.update(content, name=name))
+    out = tmp_path / "landmarks.safetensors"
+    options = ["--epochs", "1", "--images", "9", "--batch-size", "9", "--side", "32", "--out", str(out)]
+    assert script.main([*options, "--estimate"]) == 0
+    assert "minutes for 1 epochs of 18 faces" in capsys.readouterr().out
+    assert not out.exists()
+    assert script.main([*options, "--dry"]) == 0
+    assert not written
+    card = out.with_suffix(".md").read_text(encoding="utf-8")
+    assert "18 rendered faces" in card
+    assert "| a detector's boxes | all | 18 |" in card
+    assert script.main(options) == 0
+    assert written["name"] == "landmark_net"
+    assert written["scores"]["true boxes"]["all"]["faces"] == 18
+    photo = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8)
+    assert landmarks_in_photo(load_landmark_net(out), photo, (20, 10, 60, 60)).shape == (68, 2)
+    monkeypatch.setattr(script, "LARGEST_FILE", 1000)
+    assert script.main([*options, "--dry"]) == 1
+    assert "error: a shipped checkpoint" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.spatial.transform import Rotation
 from torch import nn
 
 from gazecourse.angles import angular_error, pitchyaw_to_rotation, pitchyaw_to_vector
@@ -17,7 +18,8 @@ from gazecourse.faces.domains import LAPTOP, NORMALIZED_DISTANCE, NORMALIZED_FOC
 from gazecourse.faces.pose import average_landmarks, guessed_camera
 from gazecourse.faces.renderer import Renderer
 from gazecourse.images import read_image
-from gazecourse.looking import COLUMNS, Gazer, draw, look_at_photo, look_at_video, looks
+from gazecourse.looking import COLUMNS, FrameRate, Gazer, draw, in_words, look_at_photo, look_at_video, looks
+from gazecourse.normalization import normalize, normalizing_rotation, warp_image, warp_points
 
 CAMERA = guessed_camera(640, 480)
 UP_LEFT = np.array([-0.48, -0.36, -0.8])
@@ -106,6 +108,41 @@ def test_pose_of_rendered_faces_is_the_renderers(rendered):
         assert abs(float(again) - image.mean()) < 12, "the face is normalized to what it was"
 
 
+PLACE, TILT = np.array([140.0, -70.0, 720.0]), 0.25
+"""Of a face before a camera: mm, and radians by which the head leans to a side."""
+
+
+def photographed(image, head):
+    """A rendered face as a camera of 640 × 480 sees it at ``PLACE``, leaning by ``TILT``.
+
+    Returns:
+        The photograph, its normalizing rotation R, and the warp W from it to the rendered picture.
+    """
+    lean = Rotation.from_rotvec([0, 0, TILT]).as_matrix()
+    turn = normalizing_rotation(PLACE, lean)
+    rotation = turn.T @ pitchyaw_to_rotation(head)
+    blank = np.zeros((480, 640, 3), np.uint8)
+    focal, distance = NORMALIZED_FOCAL, NORMALIZED_DISTANCE
+    there = normalize(blank, CAMERA, PLACE, rotation, focal=focal, distance=distance, size=(224, 224))
+    np.testing.assert_allclose(there.rotation, turn, atol=1e-9)
+    return warp_image(image, np.linalg.inv(there.warp), (640, 480)), turn, there.warp
+
+
+def test_rendered_face_anywhere_before_a_camera_looks_where_it_does_within_a_degree(rendered):
+    """True landmarks, and a network that knows the gaze of the face that was rendered: what is left is geometry."""
+    images, labels = rendered
+    arrays = (labels[name].double().numpy() for name in ("landmarks", "head", "gaze"))
+    for image, landmarks, head, gaze in zip(images, *arrays, strict=True):
+        picture, turn, warp = photographed(image, head)
+        gazer, seen = told(*gaze)
+        points = warp_points(np.linalg.inv(warp), landmarks)
+        look = gazer.look(picture, points, CAMERA)
+        true = turn.T @ pitchyaw_to_vector(gaze)
+        assert angular_error(look.gaze, true) < 1
+        off = (2 * seen[0].landmarks[0] - torch.from_numpy(landmarks)).norm(dim=1).mean()
+        assert off < 15, "of 224 pixels: the network sees what was rendered, as far as the head has the average size"
+
+
 def test_head_seen_exactly_from_its_side_has_no_gaze_and_others_keep_theirs(monkeypatch):
     gazer, _ = told()
     side, front = landmarks_at([0.0, 0.0, 600.0], (0, np.pi / 2)), landmarks_at([50.0, 0.0, 600.0])
@@ -149,6 +186,47 @@ def test_arrow_points_where_the_gaze_goes_and_begins_between_the_eyes():
     assert drawn.shape == picture.shape
 
 
+def test_words_say_up_and_left_as_the_picture_shows_it():
+    gazer, _ = told(0.368268, 0.540420)
+    look = gazer.look(photo(), landmarks_at([0.0, 0.0, 600.0]), CAMERA)
+    (line,) = in_words([look]).splitlines()
+    assert line == "face 1: 21° up and 31° to the left of the picture, seen from the camera; about 60 cm away"
+    other, _ = told(-0.2, -0.1)
+    assert "11° down and 6° to the right" in in_words([other.look(photo(), landmarks_at([0.0, 0, 600]), CAMERA)])
+
+
+def test_several_faces_get_numbers_and_landmarks_can_be_left_out():
+    gazer, _ = told()
+    faces = [gazer.look(photo(), landmarks_at([x, 0.0, 900.0]), CAMERA) for x in (-150.0, 150.0)]
+    alone, both = draw(photo(), faces[:1]), draw(photo(), faces)
+    left = np.s_[:, :320]
+    top = int(faces[0].landmarks.min(0)[1])
+    assert colored(both[left], "#D55E00")[:top].any(), "a number above the face"
+    assert not colored(alone[left], "#D55E00")[:top].any(), "none where there is one face"
+    assert not colored(draw(photo(), faces, landmarks=False), "#56B4E9").any()
+
+
+def test_frame_rate_is_that_of_the_last_two_seconds():
+    rate = FrameRate()
+    assert rate.tick(0.0) == 0
+    assert rate.tick(0.5) == 2
+    for time in np.arange(0.6, 5.05, 0.1):
+        last = rate.tick(float(time))
+    assert last == pytest.approx(10)
+
+
+def test_photograph_that_a_phone_stored_sideways_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = photo()
+    picture[:, :100] = 255
+    Image.fromarray(picture).save(tmp_path / "phone.png", exif=exif)
+    turned = read_image(tmp_path / "phone.png", upright=True)
+    assert turned.shape == (640, 480, 3)
+    assert (turned[:100] == 255).all()
+    assert read_image(tmp_path / "phone.png").shape == (480, 640, 3)
+
+
 def test_looking_into_the_camera_is_drawn_as_a_dot():
     gazer, _ = told()
     picture = photo()
@@ -170,7 +248,7 @@ def test_photograph_gives_a_picture_and_a_table(tmp_path):
     assert (float(first["x"]), float(second["x"])) == pytest.approx((-120, 120), abs=0.2)
     assert (float(second["head_pitch"]), float(second["head_yaw"])) == pytest.approx(np.degrees((0.2, 0.1)), abs=0.05)
     assert float(first["yaw"]) == pytest.approx(np.degrees(np.arctan2(-120, 700)), abs=0.05), "to the camera: right"
-    assert [row["face"] for row in (first, second)] == ["0", "1"]
+    assert [row["face"] for row in (first, second)] == ["1", "2"]
 
 
 def test_camera_of_another_focal_length_moves_the_face(tmp_path):

@@ -8,12 +8,18 @@ to face, and is the paper's equation as it stands.
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
+from gazecourse.checkpoint import load_checkpoint, read_state, save_checkpoint
+from gazecourse.errors import CourseError
 from gazecourse.models.alexnet import map_shape
 from gazecourse.models.inputs import check_images, check_size
 from gazecourse.models.puregaze import resnet_features
+from gazecourse.paths import LANDMARK_MODEL
 from gazecourse.validation import check_array, check_choice, check_whole, describe
 
 HEADS = ("static", "dynamic", "fc")
@@ -385,6 +391,8 @@ class StructureCoherentNet(nn.Module):
         # so that it begins at the mean face, with residuals where the losses pull hardest.
         mean = torch.zeros(points, 2) if mean_shape is None else _check_mean_shape(mean_shape, points)
         self.register_buffer("mean_shape", mean)
+        self.settings = {"points": self.points, "backbone": backbone, "head": head, "size": self.size}
+        self.settings |= {} if head == "fc" else {"graph": graph.nonzero().tolist(), "graph_width": graph_width}
 
     def features(self, image: Tensor) -> Tensor:
         """Feature maps [B, C, h, w] for RGB images [B, 3, H, W] in [0, 1]."""
@@ -423,3 +431,38 @@ def standardize(images: Tensor) -> Tensor:
     centered = images - images.mean((2, 3), keepdim=True)
     variance = centered.square().mean((2, 3), keepdim=True)
     return centered / variance.clamp(min=1e-6).sqrt()  # clamped first: the root has no gradient at 0
+
+
+# ---------------------------------------------------------------------- files
+
+
+def save_landmark_net(path: Path | str, model: StructureCoherentNet, **state: object) -> None:
+    """Write a network in half precision with its sizes and its graph, and JSON-able ``state`` beside them.
+
+    Raises:
+        CourseError: the file could not be written. FloatingPointError: a weight is NaN, infinite, or beyond 65504.
+    """
+    save_checkpoint(path, copy.deepcopy(model).half(), state={"settings": model.settings, **state})
+
+
+def load_landmark_net(path: Path | str = LANDMARK_MODEL) -> StructureCoherentNet:
+    """A trained network, in evaluation mode and in single precision; default the one that comes with the course.
+
+    Raises:
+        FileNotFoundError: no file at ``path``. CourseError: it is damaged, or no landmark network of this course.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"There is no trained landmark network at {path}; python data_scripts/train_landmarks.py trains one."
+        )
+    settings = read_state(path).get("settings")
+    if not isinstance(settings, dict) or "backbone" not in settings:
+        raise CourseError(f"{path} is a checkpoint, but not of a landmark network.")
+    settings = {**settings, "size": tuple(settings["size"])}
+    if "graph" in settings:
+        edges = torch.tensor(settings["graph"])
+        graph = torch.zeros(settings["points"], settings["points"], dtype=torch.bool)
+        settings["graph"] = graph.index_put_(tuple(edges.T), torch.tensor(True))
+    model = StructureCoherentNet(**settings)
+    load_checkpoint(path, model)
+    return model.eval()

@@ -1,0 +1,126 @@
+"""How many pictures a second `look` draws arrows into, and which of its steps take the time.
+
+    python benchmarks/look.py                       # 200 pictures of 640 × 480 on two cores
+    python benchmarks/look.py --landmarks FILE --run RUN --threads 1
+
+The pictures are a photograph of one face that wanders, as a video would show it. Time does not depend on what networks
+have learned: without a landmark network and a trained system, the same networks with random weights are timed, the
+landmark network with a mean face, so that the search for the head pose begins as it would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from detectors import framed, hopper
+from report import write
+
+from gazecourse import looking, runs
+from gazecourse.comparison import size_of_profile
+from gazecourse.detection import FaceDetector
+from gazecourse.faces.pose import average_landmarks, guessed_camera
+from gazecourse.models import StructureCoherentNet
+from gazecourse.systems import SYSTEMS
+from gazecourse.video import VideoWriter
+
+GOAL = 8.0
+"""Pictures a second that are wanted on two cores."""
+STEPS = ("detection", "landmarks", "pose, normalization, gaze", "drawing", "encoding")
+
+
+def random_landmark_net() -> StructureCoherentNet:
+    """Of the size that the course ships, with the average face in the middle of its picture."""
+    face = torch.from_numpy(average_landmarks()[:, :2]).float()
+    low, high = face.amin(0), face.amax(0)
+    mean = 256 * (0.5 + 0.8 * (face - (low + high) / 2) / (high - low).max())
+    graph = sum(torch.eye(68).roll(step, 0) for step in range(4)).bool()
+    return StructureCoherentNet(68, graph, "small", "static", 112, graph_width=64, mean_shape=mean).eval()
+
+
+def random_gazer() -> looking.Gazer:
+    """PureGaze's network as the quick profile trains it."""
+    size, system = size_of_profile(), SYSTEMS["puregaze"]
+    method = system.method(size, None)
+    return looking.Gazer(method.build(size).eval(), method.forward, size.face)
+
+
+def wandering(count: int) -> Iterator[np.ndarray]:
+    """Pictures of one face of 120 to 200 pixels that wanders through a frame of 640 × 480."""
+    photo, box = hopper()
+    frames = [framed(photo, box, size, 0) for size in (120, 160, 200)]
+    for number in range(count):
+        shift = 30 * np.array([np.sin(number / 7), np.cos(number / 11)])
+        yield np.roll(frames[number // 5 % len(frames)], shift.round().astype(int)[::-1], axis=(0, 1))
+
+
+@contextmanager
+def timed(times: dict[str, list[float]], step: str) -> Iterator[None]:
+    """Add the milliseconds of a block to those of a step."""
+    began = time.perf_counter()
+    yield
+    times[step].append(1000 * (time.perf_counter() - began))
+
+
+def measure(count: int, find: looking.Finder, gazer: looking.Gazer) -> dict[str, object]:
+    """Milliseconds of every step, median over the pictures, and pictures per second over all."""
+    times: dict[str, list[float]] = {step: [] for step in STEPS}
+    camera, found = guessed_camera(640, 480), 0
+    with TemporaryDirectory() as folder, VideoWriter(Path(folder) / "out.mp4", 25) as writer:
+        for number, picture in enumerate(wandering(count + 1)):
+            if number == 1:  # the first look is slow
+                began, found = time.perf_counter(), 0
+                times = {step: [] for step in STEPS}
+            with timed(times, "detection"):
+                boxes = find.detector(picture)
+            with timed(times, "landmarks"):
+                landmarks = looking.Finder(lambda _, boxes=boxes: boxes, find.model)(picture)
+            with timed(times, "pose, normalization, gaze"):
+                seen = looking.looks(picture, lambda _, landmarks=landmarks: landmarks, gazer, camera)
+            with timed(times, "drawing"):
+                drawn = looking.draw(picture, seen, words="25.0 frames/s")
+            with timed(times, "encoding"):
+                writer.write(drawn)
+            found += bool(seen)
+        seconds = time.perf_counter() - began
+    medians = {step: round(statistics.median(own), 1) for step, own in times.items()}
+    return {
+        "pictures": count,
+        "with_face": found,
+        "frames_per_second": round(count / seconds, 1),
+        "milliseconds": medians,
+    }
+
+
+def main() -> None:
+    """Measure, print and write ``results/look.json``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=200, help="how many (default: 200)")
+    parser.add_argument("--threads", type=int, default=2, help="cores for PyTorch (default: 2)")
+    parser.add_argument("--landmarks", type=Path, help="landmark network (default: one with random weights)")
+    parser.add_argument("--run", help="trained system (default: PureGaze of the quick profile, random weights)")
+    parser.add_argument("--dry", action="store_true", help="print the measurements and leave results/ as it is")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    find: Callable = (
+        looking.finder(options.landmarks)
+        if options.landmarks
+        else looking.Finder(FaceDetector(), random_landmark_net())
+    )
+    gazer = looking.gazer_of(runs.find_run(options.run)) if options.run else random_gazer()
+    found = measure(options.pictures, find, gazer)
+    print(found)
+    print(f"The goal of {GOAL:g} pictures a second is {'reached' if found['frames_per_second'] >= GOAL else 'missed'}.")
+    if not options.dry:
+        print(write("look", "cpu", goal=GOAL, trained=bool(options.landmarks and options.run), **found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Where the faces in a photograph are: a cascade on Haar features (Viola, Jones 2001), from OpenCV 4.
+
+It is an extra of the course, ``pip install -e ".[look]"``, and comes with its weights, so that it needs no network.
+``benchmarks/detectors.py`` compares those that do, on real photographs that packages carry. On every seventh of its
+scenes (26 faces, of which 3 are turned by 30° to a side; 15 pictures without people), on one core:
+
+    the course's, OpenCV's "alt" at 400 pixels    22 found, 0 false, 12 ms a frame of 640 × 480
+    OpenCV's "default" and "alt2" at 640 pixels   22 and 23 found, 0 false, 26 and 19 ms
+    MTCNN of facenet-pytorch                      26 found, 0 false, 59 ms
+
+MTCNN also finds turned heads. But its package has had no release since 2024 and asks for torch below 2.3 and numpy
+below 2, so that it cannot be installed beside the course; OpenCV is maintained, of the Apache license, and needs numpy
+alone. The wheels of OpenCV 5 and MediaPipe hold no face detector's weights, those of OpenCV 4 do. A head that leans by
+30° or shows its profile is missed: such people are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+import numpy as np
+
+from gazecourse.errors import CourseError
+from gazecourse.validation import check_number, describe
+
+INSTALL = 'Finding faces needs OpenCV 4, which is not installed: pip install "opencv-python-headless<5"'
+Box = tuple[float, float, float, float]
+"""x, y, width and height in pixels; (0, 0) is the corner of the picture."""
+
+STEP = 1.1
+"""From one size of faces that is looked for to the next."""
+VOTES = 4
+"""Windows beside each other that must agree on a face."""
+WORKING_SIDE = 400
+"""Longer side that pictures are reduced to; detection time grows with its square."""
+SMALLEST = 24
+"""Side of the smallest face in the reduced picture, pixels."""
+OFFSET, SIDE = (0.0, 0.19), 0.93
+"""Where the box around a face's 68 landmarks lies: middle, from that of the cascade's box, x and y, and longer side; in
+sides of the cascade's box, which has more forehead. Medians over rendered faces, from ``benchmarks/detectors.py``."""
+
+
+def opencv() -> ModuleType:
+    """The module ``cv2``, with cascades.
+
+    Raises:
+        CourseError: OpenCV is not installed, or it is version 5, which has none.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise CourseError(f"{INSTALL}.") from error
+    if not hasattr(cv2, "CascadeClassifier"):
+        raise CourseError(
+            f"Finding faces needs OpenCV 4, and {cv2.__version__} is installed, which has no face detector: "
+            'pip install "opencv-python-headless<5"'
+        )
+    return cv2
+
+
+class FaceDetector:
+    """Boxes of the faces in a picture.
+
+    Args:
+        smallest: side of the smallest face that is looked for, as a share of the picture's longer side. In small
+            pictures faces must have 24 pixels all the same.
+        raw: boxes as the cascade has them; default those around the landmarks.
+    Raises:
+        TypeError, ValueError: smallest is no number from 0.01 to 1.
+        CourseError: see ``opencv``.
+    """
+
+    def __init__(self, smallest: float = 0.06, *, raw: bool = False) -> None:
+        self.smallest = check_number("smallest", smallest, 0.01, 1.0)
+        self.raw = raw
+        cv2 = opencv()
+        self._cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt.xml")
+
+    def __call__(self, picture: np.ndarray) -> list[Box]:
+        """Boxes of all faces, from left to right; they may reach beyond the edge.
+
+        Args:
+            picture: uint8 [H, W, 3], RGB; it stays as it is.
+        Raises:
+            TypeError: another kind or shape.
+        """
+        check_picture(picture)
+        cv2 = opencv()
+        longer = max(picture.shape[:2])
+        zoom = min(1.0, WORKING_SIDE / longer)
+        gray = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
+        if zoom < 1:
+            gray = cv2.resize(gray, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+        least = max(SMALLEST, round(self.smallest * longer * zoom))
+        found = self._cascade.detectMultiScale(gray, STEP, VOTES, minSize=(least, least))
+        boxes = [tuple(float(value) / zoom for value in box) for box in found]
+        return sorted(boxes if self.raw else [around_landmarks(box) for box in boxes])
+
+
+def around_landmarks(box: Box) -> Box:
+    """The square in which the landmarks of the face in a cascade's box lie."""
+    x, y, width, height = box
+    side = SIDE * width
+    middle = x + width * (0.5 + OFFSET[0]), y + height * (0.5 + OFFSET[1])
+    return middle[0] - side / 2, middle[1] - side / 2, side, side
+
+
+def check_picture(picture: np.ndarray) -> None:
+    """Refuse what is no picture, uint8 [H, W, 3]."""
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise TypeError(f"picture must be a uint8 array [H, W, 3], RGB; got {describe(picture)}.")
+
+
+def union_share(one: Sequence[float], other: Sequence[float]) -> float:
+    """Area that two boxes share, divided by the area that they cover together; 1 for equal boxes, 0 for apart."""
+    across, down = (
+        max(0.0, min(one[axis] + one[axis + 2], other[axis] + other[axis + 2]) - max(one[axis], other[axis]))
+        for axis in (0, 1)
+    )
+    shared = across * down
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)

@@ -1,0 +1,209 @@
+"""``LookExplorer``: gaze in a photograph, in any picture of a video, or in a picture that the camera takes."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gazecourse import camera, plotting
+from gazecourse.errors import CourseError
+from gazecourse.faces.pose import guessed_camera
+from gazecourse.images import read_image
+from gazecourse.looking import Gazer, Landmarks, Look, draw, in_words, looks
+from gazecourse.media import source_kind
+from gazecourse.validation import check_choice, check_whole, describe
+from gazecourse.video import frame_count, frames
+from gazecourse.widgets.screen import Screen, show_controls
+
+WIDTH, HIGHEST = 9.6, 6.4  # inches
+MOST_FACES = 3
+"""That are shown as the network sees them, beside the picture."""
+LABELS = {"picture": "picture", "landmarks": "landmarks"}
+
+
+class LookExplorer:
+    """The picture with arrows and landmarks, and beside it every face as the network sees it.
+
+    ``show()`` puts it into the notebook, with a button for files, one for the camera, and a slider for videos; the last
+    picture stays in the saved notebook with its description. ``open(path)`` and ``snapshot()`` do the same from code,
+    ``set(name=value, …)`` moves the slider and the box; ``values`` holds where they stand, ``found`` the faces.
+
+    Args:
+        find: finds landmarks, such as ``looking.finder()``.
+        gazer: a trained system, such as ``looking.gazer_of(folder)``.
+        path: photograph or video to begin with.
+        device: number of the camera.
+        focal: of the camera in pixels; see ``guessed_camera``.
+    Raises:
+        FileNotFoundError, CourseError: see ``open``.
+    """
+
+    def __init__(
+        self, find: Landmarks, gazer: Gazer, path: Path | str, *, device: int = 0, focal: float | None = None
+    ) -> None:
+        self.find, self.gazer, self.focal = find, gazer, focal
+        self.device = check_whole("device", device, 0)
+        self.values: dict[str, Any] = {"picture": 0, "landmarks": True}
+        self._controls: dict[str, Any] = {}
+        self._message: Any = None
+        self._screen = Screen(photo=True)
+        self.open(path)
+
+    def open(self, path: Path | str) -> None:
+        """Look at a photograph, or at the first picture of a video.
+
+        Raises:
+            FileNotFoundError, CourseError: no such file, no photograph or video, cut off or damaged.
+        """
+        path = Path(path)
+        if source_kind(path, None) == "photo":
+            self._take(read_image(path, upright=True), path.name)
+            return
+        count = frame_count(path)
+        self._take(_picture(path, 0), path.name, path, count)
+
+    def snapshot(self) -> None:
+        """Look at what the camera sees.
+
+        Raises:
+            CourseError: see ``camera.pictures``.
+        """
+        self._take(camera.snapshot(self.device), f"camera {self.device}")
+
+    def set(self, **values: int | bool) -> None:
+        """Move the slider ``picture`` of a video, or tick the box ``landmarks``.
+
+        Raises:
+            TypeError: another type. ValueError: no such control, or a picture that the video does not have.
+        """
+        for name, value in values.items():
+            check_choice("control", name, list(LABELS))
+            if name == "picture":
+                check_whole(name, value, 0, self._count - 1)
+            elif not isinstance(value, bool):
+                raise TypeError(f"landmarks must be True or False; got {describe(value)}.")
+        moved = values.get("picture", self.values["picture"]) != self.values["picture"]
+        self.values |= values
+        if moved:
+            self._see(_picture(self._video, self.values["picture"]))
+        self._refresh()
+
+    def _take(self, picture: np.ndarray, name: str, video: Path | None = None, count: int = 1) -> None:
+        """Look at something new."""
+        self.name, self._video, self._count = name, video, count
+        self.values["picture"] = 0
+        self._see(picture)
+        self._refresh()
+
+    def _see(self, picture: np.ndarray) -> None:
+        self.picture = picture
+        lens = guessed_camera(picture.shape[1], picture.shape[0], self.focal)
+        self.found: list[Look] = looks(picture, self.find, self.gazer, lens)
+
+    # ------------------------------------------------------------------ picture
+    def figure(self) -> tuple[Figure, str]:
+        """The picture with arrows, the faces as the network sees them, and the description in words."""
+        plotting.use_style()
+        height, width = self.picture.shape[:2]
+        rows = min(len(self.found), MOST_FACES)
+        wide = WIDTH * (0.75 if rows else 1.0)
+        tall = min(wide * height / width, HIGHEST)
+        fig = Figure(figsize=(WIDTH, tall + 0.4), layout="none")
+        top = tall / (tall + 0.4)
+        whole = fig.add_axes((0, 0, wide / WIDTH, top))
+        _show(whole, draw(self.picture, self.found, landmarks=self.values["landmarks"]), self._title())
+        for row, look in enumerate(self.found[:rows]):
+            high = top / rows
+            ax = fig.add_axes((wide / WIDTH + 0.01, top - (row + 1) * high, 0.99 - wide / WIDTH, 0.85 * high))
+            _show(ax, look.face.image, f"face {row + 1}")
+        return fig, self.describe()
+
+    def _title(self) -> str:
+        part = f", picture {self.values['picture']} of {self._count}" if self._video else ""
+        return f"{self.name}{part}: {_faces(len(self.found))}"
+
+    def describe(self) -> str:
+        """Everything that the picture says, in a sentence for each face."""
+        words = "; ".join(in_words(self.found).splitlines())
+        return f"{self._title()}{'. An arrow shows where each looks: ' + words if words else ''}."
+
+    # ------------------------------------------------------------------ widgets
+    def show(self) -> None:
+        """Put controls and picture into the notebook."""
+        import ipywidgets
+
+        style = {"description_width": "70px"}
+        controls = {
+            "file": ipywidgets.FileUpload(description="open …", accept="image/*"),
+            "camera": ipywidgets.Button(description="take a picture"),
+            "picture": ipywidgets.IntSlider(
+                description="picture", min=0, max=self._count - 1, style=style, continuous_update=False
+            ),
+            "landmarks": ipywidgets.Checkbox(description="landmarks", value=True, style=style),
+        }
+        controls["file"].observe(lambda change: self._try(lambda: self._uploaded(change["new"])), names="value")
+        controls["camera"].on_click(lambda _: self._try(self.snapshot))
+        for name in LABELS:
+            controls[name].observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
+        self._controls, self._message = controls, ipywidgets.HTML()
+        self._align()
+        row = ipywidgets.HBox(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        plain = "Buttons for a file and the camera, a slider for the pictures of a video, a box for the landmarks."
+        show_controls(ipywidgets.VBox([row, self._message]), f"{plain[:-1]} (in a live notebook).")
+        self._screen.show(*self.figure())
+
+    def _uploaded(self, files: tuple) -> None:
+        """Look at what the browser sent; a name's folders are the sender's, not ours."""
+        for file in files:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / Path(file["name"]).name
+                path.write_bytes(file["content"])
+                if source_kind(path, None) == "video":  # its pictures are read later, when this file is gone
+                    raise CourseError(f"{path.name} is a video; open it by its path: explorer.open(path).")
+                self.open(path)
+
+    def _try(self, work: Any) -> None:
+        """Do something that a person asked for; what they can put right is said below the controls."""
+        self._message.value = ""
+        try:
+            work()
+        except (CourseError, OSError, ValueError) as error:
+            self._message.value = html.escape(str(error))
+
+    def _moved(self, name: str, value: int | bool) -> None:
+        if self.values[name] != value:
+            self._try(lambda: self.set(**{name: value}))
+
+    def _align(self) -> None:
+        """Let every control show its value; a photograph has one picture."""
+        slider = self._controls["picture"]
+        slider.max, slider.disabled = self._count - 1, self._count == 1
+        for name in LABELS:
+            self._controls[name].value = self.values[name]
+
+    def _refresh(self) -> None:
+        if self._screen.is_on:
+            self._align()
+            self._screen.update(*self.figure())
+
+
+def _picture(path: Path, number: int) -> np.ndarray:
+    for _, picture in frames(path, (number,)):
+        return picture
+    raise CourseError(f"{path} ends before picture {number}.")
+
+
+def _faces(count: int) -> str:
+    return {0: "no face was found", 1: "1 face"}.get(count, f"{count} faces")
+
+
+def _show(ax: Axes, picture: np.ndarray, title: str) -> None:
+    ax.imshow(picture)
+    ax.set_axis_off()
+    ax.set_title(title, fontsize=10.5)
