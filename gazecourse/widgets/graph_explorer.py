@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,13 +11,13 @@ from gazecourse.face_drawings import draw_face, draw_graph, draw_points, edges_o
 from gazecourse.models.structure_coherent import landmark_graph
 from gazecourse.plotting import COLORS
 from gazecourse.validation import Array, check_array, check_choice, check_whole, describe
-from gazecourse.widgets.screen import Screen, show_controls
+from gazecourse.widgets.screen import Explorer
 
 MOST_NEIGHBORS = 12
 LABELS = {"k": "k (neighbors)", "point": "landmark", "symmetric": "symmetric"}
 
 
-class GraphExplorer:
+class GraphExplorer(Explorer):
     """Sliders for k and for the landmark that is looked at; on the left the whole graph, on the right its neighbors.
 
     ``show()`` puts it into the notebook; the last picture stays in the saved notebook with its description.
@@ -44,9 +42,7 @@ class GraphExplorer:
         self.image = torch.as_tensor(check_array("image", image, (3, "H", "W"), floating=False)).detach().cpu()
         check_array("points", points, tuple(self.landmarks.shape[1:]), hint="It must be one face of the same scheme.")
         self.points = torch.as_tensor(points).detach().cpu()
-        self.values: dict[str, Any] = {}
-        self._controls: dict[str, Any] = {}
-        self._screen = Screen(photo=True)
+        super().__init__(photo=True)
         self.set(k=k, point=point, symmetric=symmetric)
 
     def set(self, **values: int | bool) -> None:
@@ -123,8 +119,7 @@ class GraphExplorer:
         self._controls = {name: self._control(name) for name in LABELS}
         box = ipywidgets.HBox(list(self._controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Sliders for k and the landmark, a box for the symmetric graph (in a live notebook)."
-        show_controls(box, plain)
-        self._screen.show(*self.figure())
+        self._put(box, plain)
 
     def _control(self, name: str):
         import ipywidgets
@@ -136,18 +131,4 @@ class GraphExplorer:
         else:
             low, high = self._limits(name)
             control = ipywidgets.IntSlider(min=low, max=high, **look)
-        control.observe(lambda change: self._moved(name, change["new"]), names="value")
-        return control
-
-    def _moved(self, name: str, value: int | bool) -> None:
-        if self.values[name] != value:
-            self.values[name] = value
-            self._refresh()
-
-    def _refresh(self) -> None:
-        """Draw again, and let every control show its value."""
-        if not self._screen.is_on:
-            return
-        for name, control in self._controls.items():
-            control.value = self.values[name]
-        self._screen.update(*self.figure())
+        return self._watched(name, control)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from gazecourse import plotting
 from gazecourse.losses.landmarks import Penalty, adaptive_wing, l1, l2, smooth_l1, soft_wing, wing
 from gazecourse.plotting import COLORS, GRID, curve_style
 from gazecourse.validation import Array, check_array, check_choice, check_number, describe
-from gazecourse.widgets.screen import Screen, show_controls
+from gazecourse.widgets.screen import Explorer
 
 LOSSES: Mapping[str, Penalty] = MappingProxyType(
     {
@@ -61,7 +60,7 @@ LOOKED_AT = (1.0, 5.0, 20.0)
 MOST_RESIDUALS = 100_000
 
 
-class LossExplorer:
+class LossExplorer(Explorer):
     """Sliders for the constants; the picture shows what each loss makes of an error, and which errors it attends to.
 
     On the left the value, in the middle the slope, which is how hard an error of that size pulls, both over the
@@ -87,9 +86,8 @@ class LossExplorer:
         **constants: float,
     ) -> None:
         self.residuals = None if residuals is None else _sizes(residuals)
-        self.values: dict[str, Any] = {name: slider[5] for name, slider in SLIDERS.items()}
-        self._controls: dict[str, Any] = {}
-        self._screen = Screen()
+        super().__init__()
+        self.values |= {name: slider[5] for name, slider in SLIDERS.items()}
         self.set(shown=tuple(shown), reach=reach, **constants)
 
     def set(self, **values: float | Sequence[str]) -> None:
@@ -180,8 +178,7 @@ class LossExplorer:
         boxes = [ipywidgets.VBox([self._controls[name] for name in column], layout=stack) for column in columns]
         box = ipywidgets.HBox(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "A list of losses and a slider for each of their constants (in a live notebook)."
-        show_controls(box, plain)
-        self._screen.show(*self.figure())
+        self._put(box, plain)
 
     def _list(self):
         import ipywidgets
@@ -201,28 +198,13 @@ class LossExplorer:
             min=low, max=high, step=step, value=self.values[name], description=label, readout_format=f".{decimals}f",
             **look,
         )  # fmt: skip
-        control.observe(lambda change: self._moved(name, change["new"]), names="value")
-        return control
+        return self._watched(name, control)
 
     def _chosen(self, losses: Sequence[str]) -> None:
         chosen = tuple(name for name in LOSSES if name in losses)
         if chosen and chosen != self.values["shown"]:  # with none chosen the picture stays
             self.values["shown"] = chosen
             self._refresh()
-
-    def _moved(self, name: str, value: float) -> None:
-        value = round(value, 4)  # a browser's 0.1 + 0.2 is no 0.3 either
-        if self.values[name] != value:
-            self.values[name] = value
-            self._refresh()
-
-    def _refresh(self) -> None:
-        """Draw again, and let every control show its value."""
-        if not self._screen.is_on:
-            return
-        for name, control in self._controls.items():
-            control.value = self.values[name]
-        self._screen.update(*self.figure())
 
 
 def _sizes(residuals: Array) -> Tensor:

@@ -19,7 +19,7 @@ from gazecourse.losses import adversarial_loss, eye_attention, likeness
 from gazecourse.plotting import COLORS, GRID
 from gazecourse.purification import RELEASED_WIDTH
 from gazecourse.validation import Array, check_array, check_choice, check_number, describe
-from gazecourse.widgets.screen import Screen, show_controls
+from gazecourse.widgets.screen import Explorer
 
 LIMITS = {"k": (0.0, 0.99), "sigma": (0.02, 0.5)}
 """From where to where the sliders reach; sigma in widths of the image."""
@@ -72,7 +72,7 @@ def measure(drawing: Tensor, image: Tensor, attention: Tensor, k: float) -> Meas
     return Measured(t, t >= k, counted, loss.item(), float(torch.linalg.vector_norm(felt)))
 
 
-class PurificationExplorer:
+class PurificationExplorer(Explorer):
     """Sliders for the truncation and the attention; the picture shows which pixels the adversarial loss still counts.
 
     ``show()`` puts it into the notebook; the last picture stays in the saved notebook with its description.
@@ -109,9 +109,7 @@ class PurificationExplorer:
             torch.as_tensor(value).detach().cpu().float() for value in (image, reconstruction, centers)
         )
         eye_attention(self.centers, tuple(self.image.shape[1:]))  # refuses eyes outside the image
-        self.values: dict[str, Any] = {}
-        self._controls: dict[str, Any] = {}
-        self._screen = Screen(photo=True)
+        super().__init__(photo=True)
         self.set(k=k, sigma=sigma, attention=attention, negative=negative)
 
     def set(self, **values: float | str | bool) -> None:
@@ -194,8 +192,7 @@ class PurificationExplorer:
         boxes = [ipywidgets.VBox([self._controls[name] for name in column], layout=stack) for column in columns]
         box = ipywidgets.HBox(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Sliders for k and sigma, a list of attentions, a box for the negative (in a live notebook)."
-        show_controls(box, plain)
-        self._screen.show(*self.figure())
+        self._put(box, plain)
 
     def _control(self, name: str):
         import ipywidgets
@@ -213,23 +210,12 @@ class PurificationExplorer:
         else:
             control = ipywidgets.Checkbox(**look)
         control.disabled = name == "sigma" and self.values["attention"] == "none"
-        control.observe(lambda change: self._moved(name, change["new"]), names="value")
-        return control
-
-    def _moved(self, name: str, value: float | str | bool) -> None:
-        value = round(value, 4) if name in LIMITS else value  # a browser's 0.1 + 0.2 is no 0.3 either
-        if self.values[name] != value:
-            self.values[name] = value
-            self._refresh()
+        return self._watched(name, control)
 
     def _refresh(self) -> None:
-        """Draw again, and let every control show its value."""
-        if not self._screen.is_on:
-            return
-        for name, control in self._controls.items():
-            control.value = self.values[name]
-        self._controls["sigma"].disabled = self.values["attention"] == "none"
-        self._screen.update(*self.figure())
+        if self._screen.is_on:
+            self._controls["sigma"].disabled = self.values["attention"] == "none"
+        super()._refresh()
 
 
 # --- drawing ------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 from gazecourse import plotting
 from gazecourse.widgets.live_curve import quick_png
@@ -56,3 +57,46 @@ class Screen:
             {"image/png": png, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True
         )
         self._words.update(plotting.spoken(alt), raw=True)
+
+
+class Explorer(ABC):
+    """A picture that depends on some values, and controls that move them.
+
+    Args:
+        photo: as in ``Screen``.
+    Attributes:
+        values: where the controls stand, by name.
+    """
+
+    def __init__(self, *, photo: bool = False) -> None:
+        self.values: dict[str, Any] = {}
+        self._controls: dict[str, Any] = {}
+        self._screen = Screen(photo=photo)
+
+    @abstractmethod
+    def figure(self) -> tuple[Figure, str]:
+        """The picture as it stands, and its description."""
+
+    def _put(self, box: Widget, plain: str) -> None:
+        """Put the controls in their box into the notebook, and the picture below; ``plain`` as in ``show_controls``."""
+        show_controls(box, plain)
+        self._screen.show(*self.figure())
+
+    def _watched(self, name: str, control: Widget) -> Widget:
+        """The control, whose moves now reach ``values`` and the picture."""
+        control.observe(lambda change: self._moved(name, change["new"]), names="value")
+        return control
+
+    def _moved(self, name: str, value: Any) -> None:
+        value = round(value, 4) if isinstance(value, float) else value  # a browser's 0.1 + 0.2 is no 0.3 either
+        if self.values[name] != value:
+            self.values[name] = value
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Draw again, and let every control show its value."""
+        if not self._screen.is_on:
+            return
+        for name, control in self._controls.items():
+            control.value = self.values[name]
+        self._screen.update(*self.figure())
