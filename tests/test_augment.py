@@ -372,6 +372,13 @@ def test_half_of_the_faces_are_blurred_up_to_the_limit_and_nothing_else_changes(
     assert (spread[~same] < 1.6).float().mean() == pytest.approx(0.5, abs=0.15)
 
 
+def test_blur_makes_a_face_neither_darker_nor_brighter():
+    torch.manual_seed(0)
+    gray = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(256, 3, 16, 16)
+    batch = replace(numbers(256), image=gray)
+    assert torch.equal(randomly_blurred(batch, 0.1).image, gray)
+
+
 # ---------------------------------------------------------------------- mirror, on faces
 
 
