@@ -30,7 +30,18 @@ from pathlib import Path
 
 import puregaze
 import torch
-from kept import Kept, Measured, Rows, all_rows, common_options, print_errors, priors, table, use_profile
+from kept import (
+    Kept,
+    Measured,
+    Rows,
+    all_rows,
+    common_options,
+    print_errors,
+    priors,
+    shared_settings,
+    table,
+    use_profile,
+)
 from report import write
 from torch import nn
 
@@ -48,23 +59,20 @@ from gazecourse.clip_gaze_training import (
     loss_of_prompts,
     new_context,
 )
-from gazecourse.comparison import Method, size_of_profile
+from gazecourse.comparison import Method
 from gazecourse.cross_domain import (
     SOURCES,
     TARGETS,
     face_band,
-    fine_tuning,
     first_part,
     from_band,
     second_part,
-    source_set,
     test_faces,
 )
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.models.clip import CLIP, load_course_clip
 from gazecourse.models.clip_gaze import PersonalizedContext
 from gazecourse.paths import CLIP_MODEL, runs_dir
-from gazecourse.profiles import profile
 
 FULL, ALONE = "CLIP-Gaze", "gaze loss alone"
 EVERYWHERE = (*TARGETS, "home")
@@ -167,12 +175,7 @@ class Plan:
         """Everything that trainings depend on, besides their code, as JSON values."""
         ablations = {name: asdict(one) for way in ABLATIONS.values() for name, one in way.items()}
         return {
-            "profile": profile(),
-            "size": asdict(size_of_profile()),
-            "first_part": asdict(first_part()),
-            "second_part": asdict(second_part()),
-            "fine_tuning": asdict(fine_tuning()),
-            "sources": {s: source_set(s).parameters for s in SOURCES},
+            **shared_settings(first_part(), second_part()),
             "clip": hashlib.sha256(self.clip.read_bytes()).hexdigest()[:10],
             "clip_gaze": asdict(ClipGazeSettings()),
             "ablations": ablations,

@@ -8,6 +8,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,6 +35,7 @@ from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.rendering import render
 from gazecourse.files import atomic_write
 from gazecourse.metrics import gaze_error
+from gazecourse.profiles import profile
 from gazecourse.sample import Sample
 from gazecourse.training import make_fabric, predict
 
@@ -156,6 +158,18 @@ def common_options(parser: argparse.ArgumentParser, name: str) -> None:
     add("--processes", type=int, default=1, help="trainings side by side, on a CPU")
     add("--precision", default="auto", help="Fabric's name of it, such as bf16-mixed")
     add("--into", default=name, metavar="NAME", help="write results/NAME.json")
+
+
+def shared_settings(first_part: Recipe, second_part: Recipe) -> dict[str, Any]:
+    """What trainings of all these benchmarks depend on, besides their code, as JSON values."""
+    return {
+        "profile": profile(),
+        "size": asdict(size_of_profile()),
+        "first_part": asdict(first_part),
+        "second_part": asdict(second_part),
+        "fine_tuning": asdict(fine_tuning()),
+        "sources": {s: source_set(s).parameters for s in SOURCES},
+    }
 
 
 def use_profile(name: str | None) -> None:

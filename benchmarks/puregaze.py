@@ -24,7 +24,18 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
-from kept import Kept, Measured, Rows, all_rows, common_options, print_errors, priors, table, use_profile
+from kept import (
+    Kept,
+    Measured,
+    Rows,
+    all_rows,
+    common_options,
+    print_errors,
+    priors,
+    shared_settings,
+    table,
+    use_profile,
+)
 from report import write
 from torch import Tensor, nn
 
@@ -32,7 +43,7 @@ from gazecourse.analysis.counterfactual import CHANGES, counterfactuals
 from gazecourse.analysis.probes import features_of, leakage
 from gazecourse.analysis.redrawing import frozen_features, learn_to_redraw, redrawing_errors
 from gazecourse.batches import seed_all
-from gazecourse.comparison import Method, Recipe, size_of_profile
+from gazecourse.comparison import Method, Recipe
 from gazecourse.cross_domain import (
     NETWORKS,
     SOURCES,
@@ -40,20 +51,17 @@ from gazecourse.cross_domain import (
     decoder_widths,
     domain_adversarial,
     face_band,
-    fine_tuning,
     first,
     first_part,
     opponent,
     plain,
     purified,
     second_part,
-    source_set,
     target_faces,
     with_blur,
 )
 from gazecourse.models.puregaze import SAModule
 from gazecourse.paths import runs_dir
-from gazecourse.profiles import profile
 from gazecourse.purification import Purification
 from gazecourse.training import make_fabric
 
@@ -139,12 +147,7 @@ class Plan:
         """Everything that trainings depend on, besides their code, as JSON values."""
         opponents = {"purified": opponent(), **ablations()}
         return {
-            "profile": profile(),
-            "size": asdict(size_of_profile()),
-            "first_part": asdict(self.first_part),
-            "second_part": asdict(self.second_part),
-            "fine_tuning": asdict(fine_tuning()),
-            "sources": {s: source_set(s).parameters for s in SOURCES},
+            **shared_settings(self.first_part, self.second_part),
             "opponents": {name: asdict(settings) for name, settings in opponents.items()},
             "decoder": decoder_widths(),
             "band": asdict(face_band()),

@@ -251,3 +251,16 @@ def scratch(lab: Lab, notebook: Callable[[str], NotebookPage]) -> Callable[..., 
         return notebook(name)
 
     return open_scratch
+
+
+@pytest.fixture
+def move() -> Callable[[Locator, str, str, int], None]:
+    """``move(output, "stride", "ArrowLeft", 2)`` presses a key twice on the handle of that slider."""
+
+    def press(output: Locator, slider: str, key: str, times: int) -> None:
+        handle = output.locator(".widget-slider", has_text=slider).locator(".noUi-handle")
+        handle.focus()
+        for _ in range(times):
+            handle.press(key)
+
+    return press

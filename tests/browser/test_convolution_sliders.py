@@ -20,14 +20,7 @@ def calculator(scratch):
     return output
 
 
-def move(output, slider, key, times):
-    handle = output.locator(".widget-slider", has_text=slider).locator(".noUi-handle")
-    handle.focus()
-    for _ in range(times):
-        handle.press(key)
-
-
-def test_slider_changes_the_picture_and_what_is_read_out(calculator):
+def test_slider_changes_the_picture_and_what_is_read_out(calculator, move):
     picture = calculator.locator("img")
     before = picture.get_attribute("src")
     expect(calculator).to_contain_text("Every pixel is read.")
@@ -38,7 +31,7 @@ def test_slider_changes_the_picture_and_what_is_read_out(calculator):
     expect(picture).to_have_count(1)
 
 
-def test_impossible_settings_are_explained_in_words(calculator):
+def test_impossible_settings_are_explained_in_words(calculator, move):
     move(calculator, "groups", "ArrowRight", 1)
     expect(calculator).to_contain_text("2 groups cannot share 3 input channels evenly.", timeout=30_000)
     move(calculator, "groups", "ArrowRight", 1)

@@ -39,14 +39,7 @@ def graph(scratch):
     return scratch("graph.ipynb", GRAPH).run_cell(0)
 
 
-def move(output, slider, key, times):
-    handle = output.locator(".widget-slider", has_text=slider).locator(".noUi-handle")
-    handle.focus()
-    for _ in range(times):
-        handle.press(key)
-
-
-def test_slider_and_list_of_losses_redraw_the_picture_and_its_description(losses):
+def test_slider_and_list_of_losses_redraw_the_picture_and_its_description(losses, move):
     picture = losses.locator("img")
     before = picture.get_attribute("src")
     expect(losses).to_contain_text("soft wing (ω₁ = 2, ω₂ = 20, ε = 0.5)")
@@ -60,7 +53,7 @@ def test_slider_and_list_of_losses_redraw_the_picture_and_its_description(losses
     expect(picture).to_have_count(1)
 
 
-def test_k_and_landmark_redraw_the_graph(graph):
+def test_k_and_landmark_redraw_the_graph(graph, move):
     picture = graph.locator("img")
     before = picture.get_attribute("src")
     expect(graph).to_contain_text("the Pearson graph of k = 3, symmetric")
