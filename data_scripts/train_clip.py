@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from report import write
 
 from gazecourse.batches import seed_all
+from gazecourse.checkpoint import save_trained
 from gazecourse.contrastive import (
     POSITIVES,
     CaptionedFaces,
@@ -37,7 +38,7 @@ from gazecourse.contrastive import (
 )
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
-from gazecourse.models.clip import CLIP, load_course_clip, save_clip
+from gazecourse.models.clip import CLIP, load_course_clip
 from gazecourse.paths import CLIP_MODEL, RESULTS
 from gazecourse.profiles import PROFILES, profile
 from gazecourse.training import OneCycle, Settings, make_fabric, train
@@ -107,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         fabric=make_fabric(),
     )
     minutes = (time.perf_counter() - start) / 60
-    save_clip(wanted.out, clip.cpu())
+    save_trained(wanted.out, clip.cpu())
     size = wanted.out.stat().st_size
     print(f"{wanted.out}: {size / 1e6:.2f} MB after {minutes:.1f} minutes")
     if size > LARGEST_FILE:

@@ -38,10 +38,11 @@ from gazecourse.alignment import (
     scores,
 )
 from gazecourse.batches import seed_all
+from gazecourse.checkpoint import save_trained
 from gazecourse.comparison import Recipe, fit
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.files import atomic_write
-from gazecourse.models.structure_coherent import HEADS, load_landmark_net, save_landmark_net
+from gazecourse.models.structure_coherent import HEADS, load_landmark_net
 from gazecourse.paths import LANDMARK_MODEL
 from gazecourse.profiles import PROFILES, profile
 from gazecourse.training import make_fabric
@@ -144,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     curve = LiveCurve("landmarks")
     model, _ = fit(method, training, recipe, seed=wanted.seed, observer=curve, fabric=make_fabric())
     minutes = (time.perf_counter() - began) / 60
-    save_landmark_net(wanted.out, model.cpu())
+    save_trained(wanted.out, model.cpu())
     size = wanted.out.stat().st_size
     print(f"{wanted.out}: {size / 1e6:.2f} MB after {minutes:.1f} minutes")
     if size > LARGEST_FILE:

@@ -5,9 +5,11 @@ safetensors is imported where it is used, so that a loop without checkpoints run
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,8 @@ from gazecourse.files import atomic_write
 
 FILE_NAME = "checkpoint.safetensors"
 _HEADER = "gazecourse"
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_checkpoint(
@@ -85,6 +89,35 @@ def read_state(path: Path | str) -> dict:
         FileNotFoundError, CourseError: as ``load_checkpoint``.
     """
     return _read(Path(path))[1]["state"]
+
+
+def save_trained(path: Path | str, model: nn.Module, **state: object) -> None:
+    """Write a model that can be shipped: in half precision, with its ``settings`` and JSON-able ``state`` beside them.
+
+    Raises:
+        CourseError: the file could not be written. FloatingPointError: a weight is NaN, infinite, or beyond 65504.
+    """
+    save_checkpoint(path, copy.deepcopy(model).half(), state={"settings": model.settings, **state})
+
+
+def load_trained(path: Path | str, build: Callable[[dict], Model], *, known_by: str, name: str, remedy: str) -> Model:
+    """A model that ``save_trained`` wrote, in evaluation mode and in single precision.
+
+    Args:
+        build: makes the model from its settings, as JSON gives them back.
+        known_by: a setting that no other kind of model has.
+        name: what kind of model it is, for messages. remedy: how to get one, for the message where there is no file.
+    Raises:
+        FileNotFoundError: no file at ``path``. CourseError: it is damaged, or holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no trained {name} at {path}; {remedy}.")
+    settings = read_state(path).get("settings")
+    if not isinstance(settings, dict) or known_by not in settings:
+        raise CourseError(f"{path} is a checkpoint, but not of a {name}.")
+    model = build(settings)
+    load_checkpoint(path, model)
+    return model.eval()
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:

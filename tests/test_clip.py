@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from gazecourse.checkpoint import save_checkpoint
+from gazecourse.checkpoint import save_checkpoint, save_trained
 from gazecourse.errors import CourseError
 from gazecourse.losses import contrastive_loss
 from gazecourse.models import CLIP, OpenClip, load_clip
 from gazecourse.models import clip as module
-from gazecourse.models.clip import load_course_clip, save_clip
+from gazecourse.models.clip import load_course_clip
 from gazecourse.tokenizer import EOS, PAD, SOS
 
 SMALL = {"width": 0.125, "dim": 16, "text_width": 24, "text_layers": 2, "heads": 3}
@@ -162,7 +162,7 @@ def test_a_saved_clip_comes_back_with_its_sizes_words_and_features(tmp_path):
     made(torch.rand(4, 3, 32, 48), ["a hat"])  # BatchNorm has seen something
     made.eval()
     path = tmp_path / "clip.safetensors"
-    save_clip(path, made, people=7)
+    save_trained(path, made, people=7)
     loaded = load_course_clip(path)
     assert loaded.settings == made.settings
     assert not loaded.training
@@ -175,7 +175,7 @@ def test_a_saved_clip_comes_back_with_its_sizes_words_and_features(tmp_path):
 
 
 def test_the_default_fits_into_4_megabytes(tmp_path):
-    save_clip(tmp_path / "clip.safetensors", CLIP())
+    save_trained(tmp_path / "clip.safetensors", CLIP())
     assert (tmp_path / "clip.safetensors").stat().st_size < 4e6
 
 
@@ -192,7 +192,7 @@ def test_weights_of_another_width_do_not_fit(tmp_path):
     path = tmp_path / "clip.safetensors"
     wide = CLIP(48, **{**SMALL, "dim": 20})
     wide.settings = {**wide.settings, "dim": 16}
-    save_clip(path, wide)
+    save_trained(path, wide)
     with pytest.raises(CourseError, match=r"does not fit this model: (.|\n)*size mismatch"):
         load_course_clip(path)
 
@@ -264,7 +264,7 @@ def test_an_open_clip_model_has_the_interface_of_the_courses(linear):
 def course_clip(tmp_path, monkeypatch, clip):
     """A trained CLIP of the course's at its usual place."""
     path = tmp_path / "course" / "clip.safetensors"
-    save_clip(path, clip)
+    save_trained(path, clip)
     monkeypatch.setattr(module.load_course_clip, "__defaults__", (path,))
     return clip
 

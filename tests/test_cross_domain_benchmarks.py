@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gazecourse import clip_gaze_training, cross_domain
+from gazecourse.checkpoint import save_trained
 from gazecourse.clip_gaze_training import ClipGazeSettings
 from gazecourse.comparison import Recipe, Size
 from gazecourse.crops import Band
@@ -18,7 +19,7 @@ from gazecourse.cross_domain import SOURCES, TARGETS
 from gazecourse.faces import rendering
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.models import CLIP
-from gazecourse.models.clip import load_course_clip, save_clip
+from gazecourse.models.clip import load_course_clip
 
 BENCHMARKS = str(Path(__file__).resolve().parents[1] / "benchmarks")
 SIDE = 48
@@ -53,7 +54,7 @@ def faces(tmp_path_factory):
 def clip_path(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("clip") / "clip.safetensors"
-    save_clip(path, CLIP(SIDE, width=0.125, dim=16, text_width=24, text_layers=1, heads=3))
+    save_trained(path, CLIP(SIDE, width=0.125, dim=16, text_width=24, text_layers=1, heads=3))
     return path
 
 
@@ -354,7 +355,7 @@ def test_networks_are_kept_apart_by_clip_and_settings_but_not_by_the_list_of_abl
     digest = clip_gaze.Plan((0,), (), 1, clip=clip_path).digest
     assert clip_gaze.Plan((1, 2), clip_gaze.WAYS, 3, clip=clip_path).digest == digest
     other = tmp_path / "other.safetensors"
-    save_clip(other, load_course_clip(clip_path), note="other")
+    save_trained(other, load_course_clip(clip_path), note="other")
     assert clip_gaze.Plan((0,), (), 1, clip=other).digest != digest
     monkeypatch.setattr(clip_gaze, "second_part", lambda: ONE_STEP)
     assert clip_gaze.Plan((0,), (), 1, clip=clip_path).digest != digest

@@ -16,10 +16,11 @@ from test_looking import landmarks_at, photo, told, video
 
 from gazecourse import __main__ as cli
 from gazecourse import camera, looking, paths, runs
+from gazecourse.checkpoint import save_trained
 from gazecourse.errors import CourseError
 from gazecourse.faces.pose import average_landmarks
 from gazecourse.models import StructureCoherentNet
-from gazecourse.models.structure_coherent import load_landmark_net, save_landmark_net
+from gazecourse.models.structure_coherent import load_landmark_net
 
 GRAPH = sum(torch.eye(68).roll(step, 0) for step in range(3)).bool()
 
@@ -142,7 +143,7 @@ def test_photograph_without_a_face_says_what_to_take(two_faces, monkeypatch, cap
 def test_saved_network_gives_the_same_landmarks_and_its_graph(tmp_path):
     model = StructureCoherentNet(68, GRAPH, "small", "static", 64, graph_width=8, mean_shape=torch.rand(68, 2) * 256)
     model.eval()
-    save_landmark_net(tmp_path / "net.safetensors", model, note="a test")
+    save_trained(tmp_path / "net.safetensors", model, note="a test")
     again = load_landmark_net(tmp_path / "net.safetensors")
     image = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
@@ -154,7 +155,7 @@ def test_saved_network_gives_the_same_landmarks_and_its_graph(tmp_path):
 def test_network_of_another_scheme_and_another_checkpoint_are_refused(tmp_path):
     from gazecourse.checkpoint import save_checkpoint
 
-    save_landmark_net(tmp_path / "few.safetensors", StructureCoherentNet(29, None, "small", "fc", 64))
+    save_trained(tmp_path / "few.safetensors", StructureCoherentNet(29, None, "small", "fc", 64))
     with pytest.raises(CourseError, match=r"few\.safetensors finds 29 landmarks; head poses need the 68"):
         looking.finder(tmp_path / "few.safetensors")
     save_checkpoint(tmp_path / "other.safetensors", torch.nn.Linear(2, 2))

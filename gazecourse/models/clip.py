@@ -7,7 +7,6 @@ package ``open_clip`` the same interface, and ``load_clip`` takes whichever is t
 
 from __future__ import annotations
 
-import copy
 import math
 import zipfile
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from gazecourse.checkpoint import load_checkpoint, read_state, save_checkpoint
+from gazecourse.checkpoint import load_trained
 from gazecourse.errors import CourseError
 from gazecourse.losses.vision_language import bounded_scale, unit_features
 from gazecourse.models.alexnet import map_shape
@@ -268,32 +267,18 @@ class CLIP(TwoTowers):
         return self.encode_image(image), self.encode_text(texts)
 
 
-def save_clip(path: Path | str, clip: CLIP, **state: object) -> None:
-    """Write a CLIP in half precision, with its vocabulary and sizes, and JSON-able ``state`` beside them.
-
-    Raises:
-        CourseError: the file could not be written. FloatingPointError: a weight is NaN, infinite, or beyond 65504.
-    """
-    save_checkpoint(path, copy.deepcopy(clip).half(), state={"settings": clip.settings, **state})
-
-
 def load_course_clip(path: Path | str = CLIP_MODEL) -> CLIP:
     """The course's trained CLIP, in evaluation mode and in single precision.
 
     Raises:
         FileNotFoundError: no file at ``path``. CourseError: it is damaged, or no CLIP of this course.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"There is no trained CLIP at {path}; python data_scripts/train_clip.py trains one in about 45 minutes on "
-            "a core, and puts it there."
-        )
-    settings = read_state(path).get("settings")
-    if not isinstance(settings, dict) or "words" not in settings:
-        raise CourseError(f"{path} is a checkpoint, but not of a CLIP.")
-    clip = CLIP(**{name: tuple(value) if name == "size" else value for name, value in settings.items()})
-    load_checkpoint(path, clip)
-    return clip.eval()
+    remedy = "python data_scripts/train_clip.py trains one in about 45 minutes on a core, and puts it there"
+    return load_trained(path, _from_settings, known_by="words", name="CLIP", remedy=remedy)
+
+
+def _from_settings(settings: dict) -> CLIP:
+    return CLIP(**{name: tuple(value) if name == "size" else value for name, value in settings.items()})
 
 
 class OpenClip(TwoTowers):

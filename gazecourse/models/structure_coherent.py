@@ -8,14 +8,12 @@ to face, and is the paper's equation as it stands.
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gazecourse.checkpoint import load_checkpoint, read_state, save_checkpoint
-from gazecourse.errors import CourseError
+from gazecourse.checkpoint import load_trained
 from gazecourse.models.alexnet import map_shape
 from gazecourse.models.inputs import check_images, check_size
 from gazecourse.models.puregaze import resnet_features
@@ -436,33 +434,20 @@ def standardize(images: Tensor) -> Tensor:
 # ---------------------------------------------------------------------- files
 
 
-def save_landmark_net(path: Path | str, model: StructureCoherentNet, **state: object) -> None:
-    """Write a network in half precision with its sizes and its graph, and JSON-able ``state`` beside them.
-
-    Raises:
-        CourseError: the file could not be written. FloatingPointError: a weight is NaN, infinite, or beyond 65504.
-    """
-    save_checkpoint(path, copy.deepcopy(model).half(), state={"settings": model.settings, **state})
-
-
 def load_landmark_net(path: Path | str = LANDMARK_MODEL) -> StructureCoherentNet:
     """A trained network, in evaluation mode and in single precision; default the one that comes with the course.
 
     Raises:
         FileNotFoundError: no file at ``path``. CourseError: it is damaged, or no landmark network of this course.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"There is no trained landmark network at {path}; python data_scripts/train_landmarks.py trains one."
-        )
-    settings = read_state(path).get("settings")
-    if not isinstance(settings, dict) or "backbone" not in settings:
-        raise CourseError(f"{path} is a checkpoint, but not of a landmark network.")
+    remedy = "python data_scripts/train_landmarks.py trains one"
+    return load_trained(path, _from_settings, known_by="backbone", name="landmark network", remedy=remedy)
+
+
+def _from_settings(settings: dict) -> StructureCoherentNet:
     settings = {**settings, "size": tuple(settings["size"])}
     if "graph" in settings:
         edges = torch.tensor(settings["graph"])
         graph = torch.zeros(settings["points"], settings["points"], dtype=torch.bool)
         settings["graph"] = graph.index_put_(tuple(edges.T), torch.tensor(True))
-    model = StructureCoherentNet(**settings)
-    load_checkpoint(path, model)
-    return model.eval()
+    return StructureCoherentNet(**settings)
