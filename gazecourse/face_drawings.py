@@ -62,7 +62,7 @@ def draw_graph(
         together = (weights + weights.T).detach().cpu()[edges[:, 0], edges[:, 1]]
         widths = (0.2 + 4.0 * together).numpy()
     lines = places[edges].numpy()
-    ax.add_collection(LineCollection(lines, colors=RIM, linewidths=widths + 1.0, zorder=2))
+    ax.add_collection(LineCollection(lines, colors=RIM, linewidths=widths + np.minimum(widths, 1.0), zorder=2))
     ax.add_collection(LineCollection(lines, colors=color, linewidths=widths, zorder=2))
     draw_points(ax, places)
 

@@ -317,8 +317,11 @@ def losses(pred, target, **options):
 @pytest.mark.parametrize("penalty", [smooth_l1, wing, soft_wing, functools.partial(soft_wing, omega1=0.1)])
 def test_landmarks_as_shares_of_the_image_bring_a_warning(penalty):
     pred, target = torch.rand(2, 3, 4, 2)
-    for loss in losses(pred, target, penalty=penalty) + losses(pred, 2 * target - 1, penalty=penalty):
-        with pytest.warns(UserWarning, match=r"lie in \[0, 1\] or \[-1, 1\].* Soft wing is plain L1 there.* in pixels"):
+    below_the_image = 1.2 * target
+    for loss in [
+        one for shares in (target, 2 * target - 1, below_the_image) for one in losses(pred, shares, penalty=penalty)
+    ]:
+        with pytest.warns(UserWarning, match=r"lie within ±2, as shares.* Soft wing is plain L1 there.* in pixels"):
             loss()
 
 
@@ -332,7 +335,7 @@ def test_pixels_and_scale_free_penalties_bring_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         one_beyond = torch.rand(3, 4, 2)
-        one_beyond[2, 3, 1] = 1.01
+        one_beyond[2, 3, 1] = 2.01
         for target in (faces(3, 4, 2).float(), one_beyond, -one_beyond):
             for loss in losses(torch.rand(3, 4, 2), target):
                 loss()

@@ -18,6 +18,9 @@ from gazecourse.validation import check_array, check_positive, describe
 Penalty = Callable[[Tensor], Tensor]
 """Residuals of any shape → one value for each."""
 
+LARGEST_SHARE = 2.0
+"""Landmarks within ±2 are no pixels: a chin below the image lies at 1.2 of its height, not at 2 pixels."""
+
 
 # ---------------------------------------------------------------------- penalties
 
@@ -173,8 +176,8 @@ def landmark_loss(pred: Tensor, target: Tensor, penalty: Penalty = soft_wing) ->
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     Warns:
-        UserWarning: the true landmarks lie in [0, 1] or [-1, 1], and the penalty has constants in pixels, as all but
-            ``l1`` and ``l2`` have.
+        UserWarning: the true landmarks lie within ±2, as shares of the image do, and the penalty has constants in
+            pixels, as all but ``l1`` and ``l2`` have.
     """
     _check_landmarks(pred, target, penalty)
     return penalty(pred - target).mean()
@@ -227,9 +230,10 @@ def warn_of_shares(landmarks: Tensor, penalty: Penalty, *, stacklevel: int = 2) 
         penalty: as in ``landmark_loss``; ``l1`` and ``l2`` have no such constants.
         stacklevel: as in ``warnings.warn``.
     """
-    if penalty not in (l1, l2) and bool((landmarks.abs() <= 1).all()):
+    if penalty not in (l1, l2) and bool((landmarks.abs() <= LARGEST_SHARE).all()):
         warnings.warn(
-            "The landmarks lie in [0, 1] or [-1, 1], as shares of the image; this penalty has constants in pixels. "
+            f"The landmarks lie within ±{LARGEST_SHARE:g}, as shares of the image do; this penalty has constants in "
+            "pixels. "
             "Soft wing is plain L1 there, for residuals are below omega1. Give landmarks and predictions in pixels.",
             stacklevel=stacklevel,
         )

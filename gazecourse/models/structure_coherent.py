@@ -385,8 +385,8 @@ class StructureCoherentNet(nn.Module):
             width = check_whole("graph_width", graph_width, 1)
             self.head = GraphHead(self.maps, graph, head == "dynamic", width)
         # Wing and soft wing pull the less the further off a landmark is: at 100 pixels soft wing's slope is 0.2, at 5
-        # it is 3.6. From the corner of the image a network would creep for its first epochs. The last layer is small,
-        # so that it begins at the mean face, with residuals where the losses pull hardest.
+        # it is 3.6. A network that begins at the corner of the image would first have to bring all landmarks near, and
+        # those that are nearest would be pulled most. It begins at the mean face, for the last layer is small.
         mean = torch.zeros(points, 2) if mean_shape is None else _check_mean_shape(mean_shape, points)
         self.register_buffer("mean_shape", mean)
         self.settings = {"points": self.points, "backbone": backbone, "head": head, "size": self.size}
