@@ -320,8 +320,8 @@ torch.manual_seed(1)
 fresh = network.build(size_of_profile()).eval()
 factors = ["gaze pitch", "gaze yaw", "head yaw", "identity", "sex", "skin tone", "glasses", "beard", "light direction"]
 tables = {
-    "trained on gaze": leakage(sight, crowd, factors),
-    "not trained": leakage(features_of(fresh, crowd, "backbone", forward=from_band), crowd, factors),
+    "trained on gaze": leakage(sight, crowd, factors, folds=3),
+    "not trained": leakage(features_of(fresh, crowd, "backbone", forward=from_band), crowd, factors, folds=3),
 }
 names = list(tables["trained on gaze"])
 for name, reason in tables["trained on gaze"].left_out.items():
