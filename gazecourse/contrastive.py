@@ -27,9 +27,10 @@ from gazecourse.faces.captions import (
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.losses import contrastive_loss
 from gazecourse.models.clip import TwoTowers
+from gazecourse.models.clip_gaze import clip_features
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
-from gazecourse.training import Losses
+from gazecourse.training import Losses, predict
 from gazecourse.validation import check_choice
 
 POSITIVES = ("true", "own")
@@ -108,12 +109,9 @@ def clip_losses(*, most: int = 5, positives: str = "true") -> Losses:
 # --- zero-shot tests --------------------------------------------------------------------------------
 
 
-@torch.no_grad()
-def image_features(clip: TwoTowers, faces: CaptionedFaces, batch_size: int = 256) -> Tensor:
-    """Unit features [N, D] of all faces, on the CPU."""
-    device = clip.scale.device
-    chunks = torch.arange(len(faces)).split(batch_size)
-    return torch.cat([clip.encode_image(faces.__getitems__(c).float_image().to(device)).float().cpu() for c in chunks])
+def image_features(clip: TwoTowers, faces: Dataset, batch_size: int = 256) -> Tensor:
+    """Unit features [N, D] of all faces, resized to CLIP's size where they have another, on the CPU."""
+    return predict(clip, faces, lambda model, batch: clip_features(model, batch.float_image()), batch_size)
 
 
 @dataclass(frozen=True)

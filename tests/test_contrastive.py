@@ -238,6 +238,18 @@ def test_features_are_those_of_the_images_in_order(faces):
     torch.testing.assert_close(image_features(clip, faces, batch_size=10), expected)
 
 
+def test_features_of_images_leave_clip_as_it_was_and_do_not_depend_on_the_faces_beside_them(faces):
+    torch.manual_seed(0)
+    clip = CLIP((2 * SIZE, SIZE), width=0.125, dim=16, text_width=24, text_layers=1, heads=3).train()
+    before = {name: value.clone() for name, value in clip.state_dict().items()}
+    whole = image_features(clip, faces)
+    assert clip.training
+    assert all(torch.equal(value, before[name]) for name, value in clip.state_dict().items()), (
+        "no BatchNorm has learned"
+    )
+    torch.testing.assert_close(image_features(clip, faces.subset([5, 6])), whole[5:7], atol=1e-5, rtol=0)
+
+
 def test_a_combination_is_right_where_both_parts_are_named():
     combination = HELD_OUT_COMBINATIONS[0]  # thick-framed glasses and a cap
 

@@ -66,7 +66,7 @@ def _slips_of_weights(clip_features: Tensor, text_features: Tensor, temperature:
 
 
 def _rank_loss(likeness: Tensor, closeness: Tensor, margin: float) -> Tensor:
-    apart = ~torch.eye(len(likeness), dtype=torch.bool)
+    apart = ~torch.eye(len(likeness), dtype=torch.bool, device=likeness.device)
     # [i, j, k]: anchor i, and two others of which j should be the closer one.
     ordered = (closeness.unsqueeze(2) > closeness.unsqueeze(1)) & apart.unsqueeze(2) & apart.unsqueeze(1)
     hinge = (likeness.unsqueeze(1) - likeness.unsqueeze(2) + margin).clamp(min=0)
