@@ -28,8 +28,8 @@ from gazecourse.comparison import Method, Size
 from gazecourse.cross_domain import face_band, from_band
 from gazecourse.faces.captions import GROUPS, factor_phrases, seen
 from gazecourse.losses import ClipGazeWeights, clip_gaze_loss, gaze_angular, prompt_loss, unit_features
-from gazecourse.models.clip import TwoTowers
-from gazecourse.models.clip_gaze import CONTEXTS, ClipGaze, PersonalizedContext, clip_features, frozen
+from gazecourse.models.clip import TwoTowers, clip_features
+from gazecourse.models.clip_gaze import CONTEXTS, ClipGaze, PersonalizedContext, frozen
 from gazecourse.sample import Sample
 from gazecourse.training import Losses, OneCycle, Settings, train
 from gazecourse.validation import check_array, check_choice, check_positive, check_whole, describe

@@ -26,8 +26,7 @@ from gazecourse.faces.captions import (
 )
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.losses import contrastive_loss
-from gazecourse.models.clip import TwoTowers
-from gazecourse.models.clip_gaze import clip_features
+from gazecourse.models.clip import TwoTowers, clip_features
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
 from gazecourse.training import Losses, predict

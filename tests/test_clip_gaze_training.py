@@ -29,7 +29,8 @@ from gazecourse.faces.captions import factor_phrases, seen
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.losses import ClipGazeWeights, clip_gaze_loss, gaze_angular, unit_features
 from gazecourse.models import CLIP, ClipGaze
-from gazecourse.models.clip_gaze import CONTEXTS, PersonalizedContext, clip_features
+from gazecourse.models.clip import clip_features
+from gazecourse.models.clip_gaze import CONTEXTS, PersonalizedContext
 from gazecourse.sample import Sample
 from gazecourse.training import make_fabric
 

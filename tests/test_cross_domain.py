@@ -147,6 +147,15 @@ def test_the_second_part_begins_where_the_first_has_ended(name, faces):
         torch.testing.assert_close(predict(model, faces, method.forward), predict(start, faces, method.forward))
 
 
+def test_dilated_net_drops_half_of_its_units_at_full_width_and_none_where_few_are_left():
+    def shares(width):
+        network = NETWORKS["Dilated-Net"].build(Size(face=96, width=width, stride=2))
+        return {layer.p for layer in network.modules() if isinstance(layer, torch.nn.Dropout)}
+
+    assert shares(0.25) == {0.0}
+    assert shares(1.0) == {0.5}
+
+
 @pytest.mark.parametrize("profile", ["quick", "full"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_can_be_built_in_either_profile_with_its_opponent(name, profile, monkeypatch):

@@ -69,6 +69,8 @@ def test_the_main_part_holds_both_arguments_of_the_paper():
     assert "soft wing − wing: soft wing, noise 0.06, fc, without L_rel" in names
     assert "soft wing − wing: soft wing, noise 0, fc, without L_rel" in names
     assert "dynamic with L_rel − fc: soft wing, noise 0.06, dynamic, with L_rel" in names
+    assert "with − without L_rel: soft wing, noise 0.06, fc, with L_rel" in names, "the loss apart from the graph"
+    assert "dynamic − fc: soft wing, noise 0.06, dynamic, without L_rel" in names, "and the graph apart from the loss"
 
 
 def test_compared_cells_differ_in_what_the_comparison_says_alone():

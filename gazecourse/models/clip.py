@@ -185,6 +185,14 @@ class TextTransformer(nn.Module):
         return self.project(self.norm(ends))
 
 
+@torch.no_grad()
+def clip_features(clip: TwoTowers, image: Tensor) -> Tensor:
+    """f_v = E_v(x), unit [B, D], without gradient, of whole faces [B, 3, H, W] in [0, 1], resized to CLIP's size."""
+    if tuple(image.shape[-2:]) != clip.size:
+        image = interpolate(image, clip.size, mode="bilinear", antialias=True).clamp(0, 1)
+    return clip.encode_image(image)
+
+
 class CLIP(TwoTowers):
     """The course's CLIP: a small ResNet for faces, a small transformer for sentences, and a learned temperature.
 

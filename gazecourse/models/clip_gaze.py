@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from gazecourse.faces.attributes import NAMED
 from gazecourse.faces.captions import PROMPT
 from gazecourse.faces.head import identity_names
 from gazecourse.models.alexnet import map_shape
-from gazecourse.models.clip import TwoTowers
+from gazecourse.models.clip import TwoTowers, clip_features
 from gazecourse.models.inputs import ImageInput, check_size
 from gazecourse.models.puregaze import resnet_features
 from gazecourse.validation import check_array, check_choice, check_whole, describe
@@ -33,14 +32,6 @@ _PLACEHOLDER = "a"
 def frozen(clip: TwoTowers) -> TwoTowers:
     """The same CLIP without gradients, in evaluation mode."""
     return clip.requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def clip_features(clip: TwoTowers, image: Tensor) -> Tensor:
-    """f_v = E_v(x), unit [B, D], without gradient, of whole faces [B, 3, H, W] in [0, 1], resized to CLIP's size."""
-    if tuple(image.shape[-2:]) != clip.size:
-        image = interpolate(image, clip.size, mode="bilinear", antialias=True).clamp(0, 1)
-    return clip.encode_image(image)
 
 
 class ClipGaze(nn.Module):
