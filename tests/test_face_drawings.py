@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gazecourse.analysis.occlusion import Influence
-from gazecourse.face_drawings import draw_error_curves, draw_face, draw_influence, draw_points
+from gazecourse.face_drawings import draw_error_curves, draw_face, draw_graph, draw_influence, draw_points
 
 
 def test_a_face_is_drawn_with_pixels_for_coordinates_and_its_corner_at_zero():
@@ -22,6 +22,18 @@ def test_points_are_drawn_where_they_are():
     ax = Figure().subplots()
     draw_points(ax, torch.tensor([[1.5, 2.5], [3.0, 4.0]]))
     assert np.asarray(ax.collections[0].get_offsets()).tolist() == [[1.5, 2.5], [3.0, 4.0]]
+
+
+def test_weak_edges_of_a_graph_keep_their_color_beside_the_rim():
+    """An edge is drawn over a wider white one, which must not outweigh it."""
+    ax = Figure().subplots()
+    adjacency = ~torch.eye(3, dtype=torch.bool)
+    weights = torch.tensor([[0.0, 0.01, 0.5], [0.0, 0.0, 0.1], [0.0, 0.0, 0.0]])
+    draw_graph(ax, torch.rand(3, 2), adjacency, weights=weights)
+    rim, edges = (np.asarray(lines.get_linewidths()) for lines in ax.collections[:2])
+    np.testing.assert_allclose(edges, [0.24, 2.2, 0.6])
+    assert (rim <= 2 * edges + 1e-9).all()
+    assert (rim > edges).all()
 
 
 def test_the_influence_matrix_is_in_percent_with_what_is_covered_as_rows():

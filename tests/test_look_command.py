@@ -19,7 +19,8 @@ from gazecourse import camera, looking, paths, runs
 from gazecourse.checkpoint import save_trained
 from gazecourse.errors import CourseError
 from gazecourse.faces.pose import average_landmarks
-from gazecourse.models import StructureCoherentNet
+from gazecourse.models import CLIP, StructureCoherentNet
+from gazecourse.models.clip import load_course_clip
 from gazecourse.models.structure_coherent import load_landmark_net
 
 GRAPH = sum(torch.eye(68).roll(step, 0) for step in range(3)).bool()
@@ -158,6 +159,12 @@ def test_network_of_another_scheme_and_another_checkpoint_are_refused(tmp_path):
     save_trained(tmp_path / "few.safetensors", StructureCoherentNet(29, None, "small", "fc", 64))
     with pytest.raises(CourseError, match=r"few\.safetensors finds 29 landmarks; head poses need the 68"):
         looking.finder(tmp_path / "few.safetensors")
+    clip = tmp_path / "clip.safetensors"
+    save_trained(clip, CLIP(48, width=0.125, dim=16, text_width=24, text_layers=1, heads=3))
+    with pytest.raises(CourseError, match=r"clip\.safetensors is a checkpoint, but not of a landmark network"):
+        load_landmark_net(clip)
+    with pytest.raises(CourseError, match=r"few\.safetensors is a checkpoint, but not of a CLIP"):
+        load_course_clip(tmp_path / "few.safetensors")
     save_checkpoint(tmp_path / "other.safetensors", torch.nn.Linear(2, 2))
     with pytest.raises(CourseError, match=r"other\.safetensors is a checkpoint, but not of a landmark network"):
         load_landmark_net(tmp_path / "other.safetensors")
