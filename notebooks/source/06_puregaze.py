@@ -640,8 +640,8 @@ print("RT-Gene is ahead of all others on every task. Blur in the source helps st
 # CA-Net, which looks at the face and at both eyes, is ahead of the others that are not told the head pose.
 #
 # The domain-adversarial network may look at unlabeled faces of the target, and ends above the plain one on all four
-# tasks (in the paper's table on three). It is to make the features of two domains alike, although people look elsewhere
-# in one than in the other; then features of gaze cannot be alike.
+# tasks (in the paper's table on three). Not measured here, but likely: it is to make the features of two domains alike,
+# although people look elsewhere in one than in the other, and gaze has to stay in them.
 #
 # What these networks hold, by linear probes, and how far their estimate moves when one factor of a face is changed:
 
