@@ -221,7 +221,7 @@ def zero_shot_report(clip: TwoTowers, faces: CaptionedFaces) -> dict[str, dict]:
             "balanced": round(usual.balanced, 4),
             "chance": round(usual.chance, 4),
             "majority": round(usual.majority, 4),
-            "held_out_wording": round(other.accuracy, 4),
+            "held_out_wording": round(other.balanced, 4),
             "images": usual.images,
             "classes": usual.classes,
             "confusion": usual.confusion,
@@ -236,11 +236,11 @@ def zero_shot_report(clip: TwoTowers, faces: CaptionedFaces) -> dict[str, dict]:
 def report_table(report: Mapping[str, dict]) -> str:
     """The report as lines of text, best factors first."""
     width = max(map(len, report["factors"]))
-    lines = [f"{'factor':{width}}  accuracy  balanced  chance  majority  held-out wording  images"]
-    for name, one in sorted(report["factors"].items(), key=lambda item: -item[1]["accuracy"]):
+    lines = [f"{'factor':{width}}  balanced  held-out wording  chance  accuracy  majority  images"]
+    for name, one in sorted(report["factors"].items(), key=lambda item: -item[1]["balanced"]):
         lines.append(
-            f"{name:{width}}  {one['accuracy']:8.1%}  {one['balanced']:8.1%}  {one['chance']:6.1%}"
-            f"  {one['majority']:8.1%}  {one['held_out_wording']:16.1%}  {one['images']:6}"
+            f"{name:{width}}  {one['balanced']:8.1%}  {one['held_out_wording']:16.1%}  {one['chance']:6.1%}"
+            f"  {one['accuracy']:8.1%}  {one['majority']:8.1%}  {one['images']:6}"
         )
     for name, one in report["held_out_combinations"].items():
         known = "none shown" if one["accuracy"] is None else f"{one['accuracy']:.1%} of {one['images']}"
@@ -255,8 +255,8 @@ _CARD = """# Model card: the course's CLIP
 A small contrastive image–text model (Radford et al. 2021) of {parameters:.2f} M parameters, {megabytes:.1f} MB in half
 precision, at `gazecourse/models/clip.safetensors`. It tells which of some sentences fits a rendered face.
 
-**Data.** {training_images:,} rendered faces of {training_people} people from the domains {domains}, {profile} profile,
-and captions made from what the renderer knows and the picture shows. No photograph, and no gaze. Some wordings and some
+**Data.** {training_images:,} rendered faces of {training_people} people from the domains {domains}, and
+captions made from what the renderer knows and the picture shows. No photograph, and no gaze. Some wordings and some
 pairs of factors never occur in training.
 
 **Training.** `{command}`: {epochs} epochs, batches of {batch_size}, {minutes:g} minutes on {processor}, seed {seed}.
@@ -267,10 +267,11 @@ pairs of factors never occur in training.
 
 ## Zero-shot accuracy
 
-Chance is that of the balanced accuracy, in which every class counts alike; "most frequent" is the accuracy of always
-naming the most frequent class; "new wording" asks in wordings that training never used.
+In the balanced accuracy every class counts alike, however rare; "new wording" is the same in wordings that training
+never used, where a class has one. Accuracy counts every image alike; "most frequent" is that of always naming the most
+frequent class.
 
-| factor | accuracy | most frequent | balanced | chance | new wording | images |
+| factor | balanced | new wording | chance | accuracy | most frequent | images |
 |:--|--:|--:|--:|--:|--:|--:|
 {accuracies}
 
@@ -293,8 +294,8 @@ def model_card(record: Mapping[str, Any]) -> str:
     Args:
         record: of ``data_scripts/train_clip.py``: settings, sizes and ``zero_shot_report``.
     """
-    factors = sorted(record["factors"].items(), key=lambda item: -item[1]["accuracy"])
-    columns = ("accuracy", "majority", "balanced", "chance", "held_out_wording")
+    factors = sorted(record["factors"].items(), key=lambda item: -item[1]["balanced"])
+    columns = ("balanced", "held_out_wording", "chance", "accuracy", "majority")
     accuracies = [
         f"| {name} | " + " | ".join(f"{one[column]:.1%}" for column in columns) + f" | {one['images']} |"
         for name, one in factors

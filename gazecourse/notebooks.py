@@ -55,6 +55,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from gazecourse.paths import RESULTS
 from gazecourse.profiles import VARIABLE as PROFILE_VARIABLE
 from gazecourse.widgets.screen import WIDGET_VIEW
 
@@ -67,6 +68,7 @@ LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-pytho
 IGNORE_OUTPUT = "nbval-ignore-output"
 
 EXERCISE = re.compile(r"exercise:\s*(?P<name>\S+)")
+_RESULT = re.compile(r'RESULTS / "([^"]+)"')
 MARK = re.compile(r"\s*# --- (?P<part>stub|solution|end)\s*")
 
 
@@ -211,9 +213,9 @@ def _without_outputs(notebook: NotebookNode) -> dict:
 
 
 def code_digest(source: Path) -> str:
-    """Digest of the ``gazecourse`` modules that a source imports, directly or through others, and of their data.
+    """Digest of the ``gazecourse`` modules that a source imports, directly or through others, and of what they read.
 
-    Data count by the checksums (``*.sha256``) beside a module.
+    That is the weights beside a module (``*.safetensors``) and the files under results/ that the source names.
     The course map reads which sources there are, so for a notebook that shows it their texts count as well.
     """
     finder = ModuleFinder(path=[str(ROOT)])
@@ -222,8 +224,10 @@ def code_digest(source: Path) -> str:
     for name, module in sorted(finder.modules.items()):
         if name.split(".")[0] == "gazecourse" and module.__file__:
             digest.update(name.encode() + b"\0" + Path(module.__file__).read_bytes())
-            data = Path(module.__file__).parent.glob("*.sha256") if module.__path__ else ()
-            digest.update(b"".join(checksum.read_bytes() for checksum in sorted(data)))
+            data = Path(module.__file__).parent.glob("*.safetensors") if module.__path__ else ()
+            digest.update(b"".join(weights.read_bytes() for weights in sorted(data)))
+    for name in sorted(set(_RESULT.findall(source.read_text(encoding="utf-8")))):
+        digest.update(name.encode() + (RESULTS / name).read_bytes())
     if "gazecourse.course" in finder.modules:
         digest.update(b"".join(path.name.encode() + path.read_bytes() for path in sources()))
     return digest.hexdigest()[:16]

@@ -1,6 +1,7 @@
 """Captions in varied words: true, of what can be seen, repeatable, and with something held out."""
 
 import random
+import re
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from gazecourse.faces.captions import (
     class_prompts,
     factor_phrases,
     held_out,
+    prompt,
     seen,
     true_of,
 )
@@ -260,8 +262,30 @@ def test_every_factor_has_prompts_for_every_class_that_the_tokenizer_knows(test)
 def test_prompts_of_one_factor_name_it_alone():
     assert class_prompts("sex")[0] == ["A photo of a woman.", "An image of a woman.", "This is a woman."]
     assert "An image of a face with a helmet." in class_prompts("hat")[3]
-    assert "This image shows a face with a head with a helmet." in class_prompts("hat", test=True)[3]
+    assert "This image shows a person with a head with a helmet." in class_prompts("hat", test=True)[3]
     assert all(" an old " in text for text in class_prompts("age", test=True)[2])
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_no_sentence_is_about_a_face_with_a_face(facts, test):
+    texts = [c.text for seed in range(20) for c in captions(facts, rng=random.Random(seed), test=test)]
+    texts += [text for name in NAMED for prompts in class_prompts(name, test=test) for text in prompts]
+    texts += [prompt(phrase) for phrases in factor_phrases().values() for phrase in phrases]
+    bearer = re.compile(r"\b(a|young|middle-aged|old) face( with (?!light from)|,|\.)")
+    about_faces = [text for text in texts if bearer.search(text.lower())]
+    assert about_faces
+    for text in about_faces:
+        assert not re.search(r"\ban? ([\w-]+ )?(face|head)\b", bearer.sub("", text.lower())), text
+
+
+def test_training_says_the_phrases_that_prompts_are_made_of(facts):
+    said = " ".join(c.text.lower() for seed in range(60) for c in captions(facts, rng=random.Random(seed)))
+    for name, phrases in factor_phrases().items():
+        worded = [value for value, words in enumerate(NAMED[name].words) if words]
+        for value, phrase in zip(worded, phrases, strict=True):
+            assert phrase in said or (facts[name] == value).sum() < 5, phrase
+    assert prompt("a broad face") == "An image of a person with a broad face."
+    assert prompt("an old look") == "An image of a face with an old look."
 
 
 def test_factor_phrases_are_the_words_of_the_groups_that_are_asked_for():
@@ -275,6 +299,7 @@ def test_factor_phrases_are_the_words_of_the_groups_that_are_asked_for():
     assert set(everything) == set(NAMED)
     assert all(phrases and all(phrases) for phrases in everything.values())
     assert everything["age"] == ("a young look", "a middle-aged look", "an old look")
+    assert everything["sex"] == ("the look of a woman", "the look of a man")
     both = factor_phrases(["appearance", "quality"])
     assert {**both, **wearable}.keys() == everything.keys()
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from gazecourse.checkpoint import load_checkpoint, save_checkpoint
 from gazecourse.faces.attributes import NAMED
-from gazecourse.faces.captions import PROMPT, UNSEEN, factor_phrases
+from gazecourse.faces.captions import UNSEEN, factor_phrases, prompt
 from gazecourse.faces.head import identity_names
 from gazecourse.losses import ClipGazeWeights, clip_gaze_loss, prompt_loss
 from gazecourse.models import CLIP, ClipGaze, PersonalizedContext
@@ -181,7 +181,7 @@ def test_gradient_steps_lower_every_loss_of_one_batch(model):
 
 def test_written_prompts_are_the_papers_and_have_nothing_to_learn(clip):
     context = PersonalizedContext(clip, PHRASES, "written")
-    expected = clip.encode_text([PROMPT.format(phrase) for phrase in TEXTS])
+    expected = clip.encode_text([prompt(phrase) for phrase in TEXTS])
     torch.testing.assert_close(context(clip), expected)
     assert not list(context.parameters())
 

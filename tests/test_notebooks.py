@@ -335,6 +335,21 @@ def test_code_digest_follows_imports_and_nothing_else(tmp_path, monkeypatch):
     assert notebooks.code_digest(source) != before
 
 
+def test_code_digest_follows_the_weights_beside_a_package_and_the_results_that_a_source_names(tmp_path, monkeypatch):
+    package = _package(tmp_path, monkeypatch)
+    monkeypatch.setattr(notebooks, "RESULTS", tmp_path)
+    for name in ("mine.json", "other.json"):
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    source = _source(tmp_path, '# %%\nfrom gazecourse.used import x\nrecord = (RESULTS / "mine.json").read_text()\n')
+    digests = [notebooks.code_digest(source)]
+    (tmp_path / "other.json").write_text("2", encoding="utf-8")
+    assert notebooks.code_digest(source) == digests[0]
+    for changed in (tmp_path / "mine.json", package / "trained.safetensors"):
+        changed.write_text("2", encoding="utf-8")
+        digests.append(notebooks.code_digest(source))
+    assert len(set(digests)) == 3
+
+
 def test_nbval_always_runs_the_learners_notebook_and_a_solved_one_whose_code_changed(tmp_path, monkeypatch):
     package = _package(tmp_path, monkeypatch)
     source = _source(tmp_path, "# %%\nfrom gazecourse.used import x\n")

@@ -42,10 +42,11 @@ class Hats(TwoTowers):
     def __init__(self):
         super().__init__()
         self.tokenizer = Tokenizer()
+        self.scale_itself = torch.nn.Parameter(torch.tensor(10.0))
 
     @property
     def scale(self):
-        return torch.tensor(10.0)
+        return self.scale_itself
 
     def encode_image(self, image):
         hat = (image[:, 0, 0, 0] * 255 / 60).round().long() - 1

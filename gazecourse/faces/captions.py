@@ -9,6 +9,7 @@ a model that understands words from one that knows sentences by heart.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,11 @@ UNSEEN = -1
 """Class of a factor that an image does not show."""
 
 GROUPS = ("appearance", "wearable", "quality")
-PROMPT = "An image of a face with {}."
-"""CLIP-Gaze's prompt for one factor."""
+PROMPT = "An image of {who} with {what}."
+"""CLIP-Gaze's prompt for one factor; see ``prompt``."""
+
+_NAMES_THE_FACE = re.compile(r"an? ([\w-]+ )?(face|head)\b")
+"""Phrases that a face cannot be "with", such as "a broad face": a person is."""
 
 _ABSENT = {
     "face shape": ("a face of usual width",),
@@ -55,11 +59,11 @@ _MORE: dict[str, tuple[str, ...]] = {
     "a helmet": ("a helmet on the head",),
     "light makeup": ("a little makeup",),
     "heavy makeup": ("much makeup",),
-    "light from the front": ("a face lit from the front",),
-    "light from the left": ("a face lit from the left",),
-    "light from the right": ("a face lit from the right",),
-    "light from above": ("a face lit from above",),
-    "light from below": ("a face lit from below",),
+    "light from the front": ("a face lit from the front", "light in front of the face"),
+    "light from the left": ("a face lit from the left", "light on the left side"),
+    "light from the right": ("a face lit from the right", "light on the right side"),
+    "light from above": ("a face lit from above", "light above the face"),
+    "light from below": ("a face lit from below", "light below the face"),
     "dim light": ("little light",),
     "bright light": ("much light",),
     "sensor noise": ("a noisy picture",),
@@ -88,9 +92,11 @@ _HELD_OUT: dict[str, str] = {
     "a beanie": "a head with a beanie",
     "a helmet": "a head with a helmet",
     "no hat": "a face without a hat",
+    "light from the front": "a face with light from the front",
     "light from the left": "a face with light from the left",
     "light from the right": "a face with light from the right",
     "light from above": "a face with light from above",
+    "light from below": "a face with light from below",
     "a blurred, out-of-focus picture": "a face that is out of focus",
     "a sharp picture": "a sharp face",
     "no beard": "a face without a beard",
@@ -225,6 +231,9 @@ def _lit_from_one_side(factors: Factors) -> Tensor:
 UNSAID_WEIGHT = 0.3
 """How often a caption says "no hat", beside 1 for "a cap": what goes without saying is true of most images."""
 
+AS_A_LOOK = 0.25
+"""How often a caption says "a face with an old look" instead of "an old face", as the prompts of CLIP-Gaze do."""
+
 Fact = tuple[str, int]
 """A factor's name and its class."""
 
@@ -272,7 +281,11 @@ def _weight(name: str, value: int) -> float:
 def _sentence(facts: Sequence[Fact], rng: random.Random, test: bool) -> str:
     table = HELD_OUT_WORDINGS if test else WORDINGS
     said = {name: rng.choice(table[name][value]) for name, value in facts}
-    who = _who(said.pop("sex", None), said.pop("age", None), rng)
+    for name in ("sex", "age"):
+        if name in said and rng.random() < AS_A_LOOK:
+            said[f"{name} of the look"] = _as_noun(name, said.pop(name))
+    bearer = "person" if any(_NAMES_THE_FACE.match(phrase) for phrase in said.values()) else None
+    who = _who(said.pop("sex", None), said.pop("age", None), bearer or rng.choice(("person", "face")))
     templates = (
         (HELD_OUT_TEMPLATES if test else TEMPLATES) if said else (HELD_OUT_BARE_TEMPLATES if test else BARE_TEMPLATES)
     )
@@ -280,8 +293,8 @@ def _sentence(facts: Sequence[Fact], rng: random.Random, test: bool) -> str:
     return text[0].upper() + text[1:]
 
 
-def _who(sex: str | None, age: str | None, rng: random.Random) -> str:
-    person = sex.removeprefix("a ") if sex else rng.choice(("person", "face"))
+def _who(sex: str | None, age: str | None, otherwise: str = "person") -> str:
+    person = sex.removeprefix("a ") if sex else otherwise
     words = f"{age} {person}" if age else person
     return f"{'an' if words.startswith('o') else 'a'} {words}"
 
@@ -327,10 +340,11 @@ def class_prompts(name: str, *, test: bool = False) -> list[list[str]]:
 def _alone(name: str, phrase: str, test: bool) -> list[str]:
     if name in ("sex", "age"):
         templates = HELD_OUT_BARE_TEMPLATES if test else BARE_TEMPLATES
-        who = _who(phrase if name == "sex" else None, phrase if name == "age" else None, random.Random(0))
+        who = _who(phrase if name == "sex" else None, phrase if name == "age" else None)
         return [template.format(who=who) for template in templates]
     templates = HELD_OUT_TEMPLATES if test else TEMPLATES
-    return [template.format(who=who, what=phrase) for template in templates for who in ("a face", "a person")]
+    bearers = ("a person",) if _NAMES_THE_FACE.match(phrase) else ("a face", "a person")
+    return [template.format(who=who, what=phrase) for template in templates for who in bearers]
 
 
 def factor_phrases(groups: Sequence[str] = GROUPS) -> dict[str, tuple[str, ...]]:
@@ -339,7 +353,7 @@ def factor_phrases(groups: Sequence[str] = GROUPS) -> dict[str, tuple[str, ...]]
     Args:
         groups: some of "appearance", "wearable" and "quality".
     Returns:
-        Factor → phrases; ``PROMPT.format(phrase)`` is CLIP-Gaze's prompt.
+        Factor → phrases; ``prompt(phrase)`` is CLIP-Gaze's prompt.
     Raises:
         ValueError: no group, or another one.
     """
@@ -354,8 +368,15 @@ def factor_phrases(groups: Sequence[str] = GROUPS) -> dict[str, tuple[str, ...]]
     }
 
 
+def prompt(phrase: str) -> str:
+    """CLIP-Gaze's prompt for a phrase of ``factor_phrases``: "An image of a face with a cap."."""
+    return PROMPT.format(who="a person" if _NAMES_THE_FACE.match(phrase) else "a face", what=phrase)
+
+
 def _as_noun(name: str, words: str) -> str:
-    """A phrase that fits after "a face with"; ages are adjectives."""
+    """A phrase that fits after "a face with"; sexes are persons, and ages are adjectives."""
+    if name == "sex":
+        return f"the look of {words}"
     return f"{'an' if words.startswith('o') else 'a'} {words} look" if name == "age" else words
 
 
@@ -365,7 +386,7 @@ def all_texts() -> Iterator[str]:
         for classes in table.values():
             for wordings in classes:
                 yield from wordings
-    for name, phrases in factor_phrases().items():
-        yield from (PROMPT.format(_as_noun(name, phrase)) for phrase in phrases)
+    for phrases in factor_phrases().values():
+        yield from map(prompt, phrases)
     for templates in (TEMPLATES, HELD_OUT_TEMPLATES, BARE_TEMPLATES, HELD_OUT_BARE_TEMPLATES):
         yield from (template.format(who="a person, an old face", what="that is and without") for template in templates)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gazecourse.faces.attributes import NAMED
-from gazecourse.faces.captions import PROMPT
+from gazecourse.faces.captions import prompt
 from gazecourse.faces.head import identity_names
 from gazecourse.models.alexnet import map_shape
 from gazecourse.models.clip import TwoTowers, clip_features
@@ -119,7 +119,7 @@ class PersonalizedContext(nn.Module):
     Args:
         clip: whose words and widths are used.
         phrases: factor → phrases, as ``captions.factor_phrases`` gives them.
-        kind: "written" (``captions.PROMPT``, nothing to learn), "coop" (v alone), "cocoop" (π from the image's own
+        kind: "written" (``captions.prompt``, nothing to learn), "coop" (v alone), "cocoop" (π from the image's own
             feature f_v) or "pco" (π from identity parameters).
         length: m, number of context vectors, drawn from N(0, 0.02).
         words: a text that the context vectors start from instead; m is its number of tokens.
@@ -150,7 +150,7 @@ class PersonalizedContext(nn.Module):
         listed = [phrase for group in self.phrases.values() for phrase in group]
         if self.kind == "written":
             with torch.no_grad():
-                features = clip.encode_text([PROMPT.format(phrase) for phrase in listed])
+                features = clip.encode_text([prompt(phrase) for phrase in listed])
             self.register_buffer("features", features, persistent=False)
             return
         self.vectors = nn.Parameter(_initial_context(clip, check_whole("length", length, 1), words))
