@@ -33,6 +33,8 @@ from gazecourse.training import Losses, predict
 from gazecourse.validation import check_choice
 
 POSITIVES = ("true", "own")
+RESAMPLES = 1000
+"""Draws of people behind an interval."""
 
 
 class CaptionedFaces(Subsets, Dataset):
@@ -122,6 +124,7 @@ class ZeroShot:
         chance: of the balanced accuracy. majority: accuracy of always naming the most frequent class.
         images: how many showed the factor.
         classes: usual words for them. confusion: [true][named] numbers of images.
+        interval: of the balanced accuracy, 95 % over people; None where it was not asked who is shown.
     """
 
     accuracy: float
@@ -131,6 +134,7 @@ class ZeroShot:
     images: int
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return f"{self.accuracy:.1%} ({self.balanced:.1%} balanced, chance {self.chance:.1%}; {self.images} images)"
@@ -138,7 +142,13 @@ class ZeroShot:
 
 @torch.no_grad()
 def zero_shot_accuracy(
-    clip: TwoTowers, features: Tensor, facts: Mapping[str, Tensor], name: str, *, test: bool = False
+    clip: TwoTowers,
+    features: Tensor,
+    facts: Mapping[str, Tensor],
+    name: str,
+    *,
+    test: bool = False,
+    people: Tensor | None = None,
 ) -> ZeroShot:
     """Zero-shot classification of one factor, with the features of all its prompts averaged.
 
@@ -146,6 +156,7 @@ def zero_shot_accuracy(
         features: [N, D] from ``image_features``. facts: [N], from ``captions.seen``; images that do not show the
             factor are left out.
         name: of the factor. test: prompts in the wordings that are held out of training.
+        people: int64 [N], who is shown; asks for the interval.
     Raises:
         ValueError: no such factor, or no image shows it.
     """
@@ -168,7 +179,26 @@ def zero_shot_accuracy(
         images=len(true),
         classes=tuple(wordings[0] for wordings in WORDINGS[name]),
         confusion=tuple(map(tuple, confusion.tolist())),
+        interval=None if people is None else _balanced_interval(true, named, people[rows], count),
     )
+
+
+def _balanced_interval(true: Tensor, named: Tensor, people: Tensor, classes: int) -> tuple[float, float]:
+    """95 % percentile bootstrap of the balanced accuracy: whole people are drawn, as many as there are.
+
+    A class that only one person shows is missing from a third of the draws, as it would be from other samples.
+    """
+    _, member = people.unique(return_inverse=True)
+    count = int(member.max()) + 1
+    shown, right = torch.zeros(2, count, classes, dtype=torch.float64)
+    ones = torch.ones(len(true), dtype=torch.float64)
+    shown.index_put_((member, true), ones, accumulate=True)
+    right.index_put_((member, true), ones * (true == named), accumulate=True)
+    drawn = torch.randint(count, (RESAMPLES, count), generator=torch.Generator().manual_seed(0))
+    times = torch.zeros(RESAMPLES, count, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(drawn.shape).double())
+    share = (times @ right) / (times @ shown)  # NaN where a class is not drawn
+    low, high = share.nanmean(1).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high
 
 
 @torch.no_grad()
@@ -214,11 +244,12 @@ def zero_shot_report(clip: TwoTowers, faces: CaptionedFaces) -> dict[str, dict]:
     features = image_features(clip, faces)
     factors: dict[str, dict] = {}
     for name in [name for name, values in faces.facts.items() if bool((values != UNSEEN).any())]:
-        usual = zero_shot_accuracy(clip, features, faces.facts, name)
+        usual = zero_shot_accuracy(clip, features, faces.facts, name, people=faces.person)
         other = zero_shot_accuracy(clip, features, faces.facts, name, test=True)
         factors[name] = {
             "accuracy": round(usual.accuracy, 4),
             "balanced": round(usual.balanced, 4),
+            "interval": [round(end, 4) for end in usual.interval],
             "chance": round(usual.chance, 4),
             "majority": round(usual.majority, 4),
             "held_out_wording": round(other.balanced, 4),
@@ -236,16 +267,21 @@ def zero_shot_report(clip: TwoTowers, faces: CaptionedFaces) -> dict[str, dict]:
 def report_table(report: Mapping[str, dict]) -> str:
     """The report as lines of text, best factors first."""
     width = max(map(len, report["factors"]))
-    lines = [f"{'factor':{width}}  balanced  held-out wording  chance  accuracy  majority  images"]
+    lines = [f"{'factor':{width}}  balanced  95 % interval   held-out wording  chance  accuracy  majority  images"]
     for name, one in sorted(report["factors"].items(), key=lambda item: -item[1]["balanced"]):
         lines.append(
-            f"{name:{width}}  {one['balanced']:8.1%}  {one['held_out_wording']:16.1%}  {one['chance']:6.1%}"
-            f"  {one['accuracy']:8.1%}  {one['majority']:8.1%}  {one['images']:6}"
+            f"{name:{width}}  {one['balanced']:8.1%}  {_interval(one)}  {one['held_out_wording']:16.1%}"
+            f"  {one['chance']:6.1%}  {one['accuracy']:8.1%}  {one['majority']:8.1%}  {one['images']:6}"
         )
     for name, one in report["held_out_combinations"].items():
         known = "none shown" if one["accuracy"] is None else f"{one['accuracy']:.1%} of {one['images']}"
         lines.append(f"{name}: {known}")
     return "\n".join(lines)
+
+
+def _interval(one: Mapping[str, Any]) -> str:
+    low, high = one["interval"]
+    return f"[{low:6.1%}, {high:6.1%}]"
 
 
 # --- the model card ---------------------------------------------------------------------------------
@@ -267,12 +303,12 @@ pairs of factors never occur in training.
 
 ## Zero-shot accuracy
 
-In the balanced accuracy every class counts alike, however rare; "new wording" is the same in wordings that training
-never used, where a class has one. Accuracy counts every image alike; "most frequent" is that of always naming the most
-frequent class.
+In the balanced accuracy every class counts alike, however rare; its 95 % interval is over people. "New wording" is the
+same in wordings that training never used, where a class has one. Accuracy counts every image alike; "most frequent" is
+that of always naming the most frequent class.
 
-| factor | balanced | new wording | chance | accuracy | most frequent | images |
-|:--|--:|--:|--:|--:|--:|--:|
+| factor | balanced | interval | new wording | chance | accuracy | most frequent | images |
+|:--|--:|:--|--:|--:|--:|--:|--:|
 {accuracies}
 
 ## Pairs of factors that training never showed together
@@ -295,9 +331,11 @@ def model_card(record: Mapping[str, Any]) -> str:
         record: of ``data_scripts/train_clip.py``: settings, sizes and ``zero_shot_report``.
     """
     factors = sorted(record["factors"].items(), key=lambda item: -item[1]["balanced"])
-    columns = ("balanced", "held_out_wording", "chance", "accuracy", "majority")
+    columns = ("held_out_wording", "chance", "accuracy", "majority")
     accuracies = [
-        f"| {name} | " + " | ".join(f"{one[column]:.1%}" for column in columns) + f" | {one['images']} |"
+        f"| {name} | {one['balanced']:.1%} | {_interval(one)} | "
+        + " | ".join(f"{one[column]:.1%}" for column in columns)
+        + f" | {one['images']} |"
         for name, one in factors
     ]
     combinations = []

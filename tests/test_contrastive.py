@@ -231,6 +231,21 @@ def test_zero_shot_accuracy_of_hand_counted_images():
     assert str(result) == "83.3% (83.3% balanced, chance 33.3%; 6 images)"
 
 
+def test_the_interval_of_a_balanced_accuracy_is_that_of_people_drawn_anew():
+    generator = torch.Generator().manual_seed(0)
+    person = torch.arange(60).repeat_interleave(10)
+    hat = torch.randint(2, (600,), generator=generator)
+    named = torch.where(torch.rand(60, generator=generator).gt(0.3)[person], hat, 1 - hat)
+    features = torch.eye(4)[named]
+    result = zero_shot_accuracy(Perfect(hat_of), features, {"hat": hat}, "hat", people=person)
+    low, high = result.interval
+    assert low < result.balanced < high
+    right = (named == hat).double().view(60, 10).mean(1)
+    assert (high - low) / 2 == pytest.approx(1.96 * float(right.std()) / 60**0.5, rel=0.15)
+    everyone_alike = zero_shot_accuracy(Perfect(hat_of), torch.eye(4)[hat], {"hat": hat}, "hat", people=person)
+    assert everyone_alike.interval == (1.0, 1.0)
+
+
 def test_features_are_those_of_the_images_in_order(faces):
     torch.manual_seed(0)
     clip = CLIP(SIZE, **SMALL).eval()
@@ -392,8 +407,9 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, capsys):
     assert "from the domains studio, wild, and" in text
     assert "1 epochs, batches of 12" in text
     glasses = written["factors"]["glasses"]
-    columns = ("balanced", "held_out_wording", "chance", "accuracy", "majority")
-    assert "| glasses | " + " | ".join(f"{glasses[one]:.1%}" for one in columns) in text
+    columns = ("held_out_wording", "chance", "accuracy", "majority")
+    assert f"| glasses | {glasses['balanced']:.1%} | [" in text
+    assert "] | " + " | ".join(f"{glasses[one]:.1%}" for one in columns) + f" | {glasses['images']} |" in text
     assert "| no glasses | " + " | ".join(map(str, glasses["confusion"][0])) + " |" in text
     assert all(f"- {pair}: " in text for pair in written["held_out_combinations"])
     monkeypatch.setattr(script, "LARGEST_FILE", 1000)
