@@ -18,6 +18,7 @@ from gazecourse.faces.captions import (
     UNSEEN,
     WORDINGS,
     Combination,
+    Weights,
     captions,
     class_prompts,
     held_out,
@@ -30,9 +31,9 @@ from gazecourse.models.clip import TwoTowers, clip_features
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
 from gazecourse.training import Losses, predict
-from gazecourse.validation import check_choice
+from gazecourse.validation import check_choice, check_whole
 
-POSITIVES = ("true", "own")
+POSITIVES = ("own", "true")
 RESAMPLES = 1000
 """Draws of people behind an interval."""
 
@@ -85,24 +86,33 @@ class CaptionedFaces(Subsets, Dataset):
         return self.subset(~held_out(self.facts))
 
 
-def clip_losses(*, most: int = 5, positives: str = "true") -> Losses:
+def clip_losses(*, most: int = 3, texts: int = 1, positives: str = "own", weights: Weights | None = None) -> Losses:
     """``losses`` for ``train``: the contrastive loss on mirrored faces and captions that are new at every step.
 
     Args:
         most: factors in a caption.
-        positives: which captions of a batch count as an image's: all that are "true" of it, or only its "own", as in
-            CLIP.
+        texts: captions for each image at a step; sentences cost less than pictures. The loss is the mean over them.
+        positives: which captions of a batch count as an image's: only its "own", as in CLIP, or all that are "true" of
+            it. What the first learns is how much *more* likely a caption is beside this image than beside any; what the
+            second learns is whether it is true, and "no hat" nearly always is.
+        weights: how readily captions mention each class; see ``captions.captions``.
     """
     check_choice("positives", positives, POSITIVES)
+    check_whole("texts", texts, 1)
 
     def losses(model: nn.Module, batch: Sample) -> dict[str, Tensor]:
         batch = randomly_mirrored(batch)
-        stated = captions(batch.factors, rng=random.Random(int(torch.randint(2**62, ()))), most=most)
-        texts = [caption.text for caption in stated]
-        images, sentences = model(batch.float_image(), texts)
-        match = true_of(stated, batch.factors) if positives == "true" else None
-        loss = contrastive_loss(images.float(), sentences.float(), model.log_scale.float(), positives=match)
-        return {"loss": loss, "scale": model.scale.detach().float()}
+        rng = random.Random(int(torch.randint(2**62, ())))
+        sets = [captions(batch.factors, rng=rng, most=most, weights=weights) for _ in range(texts)]
+        images, sentences = model(batch.float_image(), [caption.text for stated in sets for caption in stated])
+        scale = model.log_scale.float()
+        parts = [
+            contrastive_loss(
+                images.float(), of_set, scale, positives=true_of(stated, batch.factors) if positives == "true" else None
+            )
+            for stated, of_set in zip(sets, sentences.float().chunk(texts), strict=True)
+        ]
+        return {"loss": torch.stack(parts).mean(), "scale": model.scale.detach().float()}
 
     return losses
 

@@ -23,6 +23,7 @@ from gazecourse.faces.captions import (
     class_prompts,
     factor_phrases,
     held_out,
+    mention_weights,
     prompt,
     seen,
     true_of,
@@ -195,6 +196,23 @@ def test_what_goes_without_saying_is_said_less_often(facts):
         for value in values[values != UNSEEN].tolist():
             shown[bool(NAMED[name].words[value])] += 1
     assert counts[False] / shown[False] < 0.5 * counts[True] / shown[True]
+
+
+def test_weights_say_what_is_rare_as_often_as_what_is_not():
+    hat = torch.cat([torch.zeros(900), torch.ones(90), torch.full((10,), 3), torch.full((50,), UNSEEN)]).long()
+    facts = {"hat": hat, "sex": torch.arange(1050) % 2, "noise": torch.zeros(1050, dtype=torch.int64)}
+    weights = mention_weights(facts)
+    assert weights["hat"] == pytest.approx((1 / 0.9, 1 / 0.09, 1000.0, 100.0))
+    assert weights["sex"] == (2.0, 2.0)
+    assert mention_weights(facts, power=0.5)["hat"][1] == pytest.approx(0.09**-0.5)
+    assert set(mention_weights(facts, power=0)["hat"]) == {1.0}
+    said = [dict(c.facts).get("hat") for c in captions(facts, rng=random.Random(0), most=1, weights=weights)]
+    usual = [dict(c.facts).get("hat") for c in captions(facts, rng=random.Random(0), most=1)]
+    assert 0.7 < said.count(1) / 90 < 1  # weights 11, 2 and 1
+    assert 0.15 < said.count(0) / 900 < 0.4  # 1.1, 2 and 1
+    assert usual.count(1) / 90 < 0.75
+    with pytest.raises(ValueError, match="power must be a finite number, 0 or more"):
+        mention_weights(facts, -1)
 
 
 def test_sex_and_age_alone_make_a_sentence_about_a_person():

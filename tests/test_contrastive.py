@@ -21,7 +21,7 @@ from gazecourse.contrastive import (
     zero_shot_report,
 )
 from gazecourse.faces.attributes import NAMED
-from gazecourse.faces.captions import HELD_OUT_COMBINATIONS, UNSEEN, captions, seen, true_of
+from gazecourse.faces.captions import HELD_OUT_COMBINATIONS, UNSEEN, captions, mention_weights, seen, true_of
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.losses import contrastive_loss
 from gazecourse.models import CLIP
@@ -209,6 +209,27 @@ def test_wordings_that_training_never_used_are_understood(trained):
     assert zero_shot_accuracy(clip, features, test.facts, "hat", test=True).accuracy > 0.9
 
 
+def test_several_captions_for_each_image_are_averaged_and_follow_their_weights(faces, monkeypatch):
+    clip = CLIP(SIZE, **SMALL).eval()
+    batch = faces.__getitems__(range(12))
+    stated, given = [], []
+    original = captions
+
+    def kept(*arguments, **settings):
+        given.append(settings["weights"])
+        return stated.append(original(*arguments, **settings)) or stated[-1]
+
+    monkeypatch.setattr("gazecourse.contrastive.captions", kept)
+    monkeypatch.setattr("gazecourse.contrastive.randomly_mirrored", lambda batch: batch)
+    weights = mention_weights(faces.facts)
+    loss = clip_losses(texts=3, weights=weights)(clip, batch)["loss"]
+    assert len(stated) == 3
+    assert stated[0] != stated[1] != stated[2]
+    assert given == [weights] * 3
+    parts = [contrastive_loss(*clip(batch.float_image(), [c.text for c in one]), clip.log_scale) for one in stated]
+    torch.testing.assert_close(loss, torch.stack(parts).mean())
+
+
 # ---------------------------------------------------------------------- zero-shot tests
 
 
@@ -315,7 +336,8 @@ def test_report_holds_every_factor_and_combination_as_json(trained):
             "shows hat",
         ),
         (lambda: zero_shot_accuracy(Perfect(hat_of), torch.eye(4), {"hat": torch.zeros(4)}, "mood"), "name must be"),
-        (lambda: clip_losses(positives="all"), "positives must be one of 'true', 'own'; got 'all'"),
+        (lambda: clip_losses(positives="all"), "positives must be one of 'own', 'true'; got 'all'"),
+        (lambda: clip_losses(texts=0), "texts must be 1 or more"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

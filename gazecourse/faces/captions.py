@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gazecourse.faces.attributes import BLURRED, NAMED, Factors, luminance
-from gazecourse.validation import check_choice, check_whole, describe
+from gazecourse.validation import check_choice, check_not_negative, check_whole, describe
 
 UNSEEN = -1
 """Class of a factor that an image does not show."""
@@ -230,12 +230,18 @@ def _lit_from_one_side(factors: Factors) -> Tensor:
 
 UNSAID_WEIGHT = 0.3
 """How often a caption says "no hat", beside 1 for "a cap": what goes without saying is true of most images."""
+RAREST = 1e-3
+"""Share from which on a class counts as no rarer."""
 
 AS_A_LOOK = 0.25
 """How often a caption says "a face with an old look" instead of "an old face", as the prompts of CLIP-Gaze do."""
 
 Fact = tuple[str, int]
 """A factor's name and its class."""
+
+
+Weights = Mapping[str, Sequence[float]]
+"""By factor, how readily a caption mentions each of its classes."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +252,31 @@ class Caption:
     facts: tuple[Fact, ...]
 
 
-def captions(facts: Mapping[str, Tensor], *, rng: random.Random, most: int = 5, test: bool = False) -> list[Caption]:
+def mention_weights(facts: Mapping[str, Tensor], power: float = 1.0) -> dict[str, tuple[float, ...]]:
+    """Weights p^(-power) for classes that are a share p of the images that show the factor: people say what is rare.
+
+    With ``power`` 1, "a helmet" is mentioned about as often as "no hat", however few helmets there are.
+
+    Args:
+        facts: of all images, from ``seen``. power: 0 or more.
+    """
+    check_not_negative("power", power)
+    weights = {}
+    for name, values in facts.items():
+        shown = values[values != UNSEEN]
+        share = torch.bincount(shown, minlength=len(WORDINGS[name])) / max(len(shown), 1)
+        weights[name] = tuple((share.clamp(min=RAREST) ** -power).tolist())
+    return weights
+
+
+def captions(
+    facts: Mapping[str, Tensor],
+    *,
+    rng: random.Random,
+    most: int = 5,
+    test: bool = False,
+    weights: Weights | None = None,
+) -> list[Caption]:
     """One sentence for each image, about one to ``most`` of the factors that it shows, chosen at random.
 
     Args:
@@ -254,12 +284,15 @@ def captions(facts: Mapping[str, Tensor], *, rng: random.Random, most: int = 5, 
         rng: chooses the factors and the words; an equal one gives equal sentences.
         most: factors in a sentence.
         test: take the wordings that are held out of training.
+        weights: how readily each class is mentioned, e.g. ``mention_weights(facts)``; None for 1, and
+            ``UNSAID_WEIGHT`` for what goes without saying.
     Raises:
         TypeError, ValueError: no facts, or ``most`` is less than 1.
     """
     check_whole("most", most, 1)
     if not facts:
         raise ValueError("facts must hold a factor or more; got none.")
+    weights = _USUAL_WEIGHTS if weights is None else weights
     rows = {name: values.tolist() for name, values in facts.items()}
     count = len(next(iter(rows.values())))
     made = []
@@ -268,14 +301,15 @@ def captions(facts: Mapping[str, Tensor], *, rng: random.Random, most: int = 5, 
         if not visible:
             raise ValueError(f"facts must say something about every image; image {i} shows none of them.")
         # The largest of u^(1/w) are a sample without replacement by the weights w (Efraimidis and Spirakis 2006).
-        visible.sort(key=lambda fact: rng.random() ** (1 / _weight(*fact)), reverse=True)
+        visible.sort(key=lambda fact: rng.random() ** (1 / weights[fact[0]][fact[1]]), reverse=True)
         chosen = visible[: rng.randint(1, min(most, len(visible)))]
         made.append(Caption(_sentence(chosen, rng, test), tuple(chosen)))
     return made
 
 
-def _weight(name: str, value: int) -> float:
-    return 1.0 if NAMED[name].words[value] else UNSAID_WEIGHT
+_USUAL_WEIGHTS: Weights = {
+    name: tuple(1.0 if words else UNSAID_WEIGHT for words in factor.words) for name, factor in NAMED.items()
+}
 
 
 def _sentence(facts: Sequence[Fact], rng: random.Random, test: bool) -> str:
