@@ -81,6 +81,18 @@ class CaptionedFaces(Subsets, Dataset):
         self.facts = {name: values[numbers] for name, values in self.facts.items()}
         self.domain = [self.domain[number] for number in numbers.tolist()]
 
+    def saying_only(self, names: Sequence[str]) -> CaptionedFaces:
+        """The faces that show one of some factors or more, without words for the others.
+
+        Raises:
+            ValueError: no such factor.
+        """
+        for name in names:
+            check_choice("names", name, tuple(self.facts))
+        faces = self.subset(torch.stack([self.facts[name] != UNSEEN for name in names]).any(0))
+        faces.facts = {name: faces.facts[name] for name in names}
+        return faces
+
     def without_held_out(self) -> CaptionedFaces:
         """The faces that show no combination held out of training."""
         return self.subset(~held_out(self.facts))
@@ -92,9 +104,8 @@ def clip_losses(*, most: int = 3, texts: int = 1, positives: str = "own", weight
     Args:
         most: factors in a caption.
         texts: captions for each image at a step; sentences cost less than pictures. The loss is the mean over them.
-        positives: which captions of a batch count as an image's: only its "own", as in CLIP, or all that are "true" of
-            it. What the first learns is how much *more* likely a caption is beside this image than beside any; what the
-            second learns is whether it is true, and "no hat" nearly always is.
+        positives: which captions of a batch count as an image's: only its "own", as in CLIP, or what it has of all that
+            are "true" of it, which is the same on average and less noisy; see ``contrastive_loss``.
         weights: how readily captions mention each class; see ``captions.captions``.
     """
     check_choice("positives", positives, POSITIVES)

@@ -120,6 +120,19 @@ def test_training_faces_show_no_held_out_combination(faces):
     assert len(marked) == 64
 
 
+def test_faces_that_say_only_some_factors_are_those_that_show_one_of_them(faces):
+    shown = faces.facts["light from"] != UNSEEN
+    light = faces.saying_only(["light from"])
+    assert 0 < len(light) == int(shown.sum()) < len(faces)
+    assert torch.equal(light.images, faces.images[shown])
+    assert list(light.facts) == ["light from"]
+    assert "hat" in faces.facts
+    either = faces.saying_only(["eye color", "light from"])
+    assert len(either) == int((shown | (faces.facts["eye color"] != UNSEEN)).sum())
+    with pytest.raises(ValueError, match="names must be one of 'sex'"):
+        faces.saying_only(["mood"])
+
+
 def test_sets_of_several_sizes_and_no_set_are_refused(faces):
     other = face_set("lab", 2)
     other.images = other.images[..., :8]
@@ -374,13 +387,15 @@ def _with_small_sets(monkeypatch, script, asked):
 
 def test_the_script_learns_from_training_people_without_held_out_combinations_and_tests_on_others(monkeypatch):
     script = load_script()
-    asked, seen = [], {}
+    asked, seen, taught = [], {}, []
     _with_small_sets(monkeypatch, script, asked)
     monkeypatch.setattr(CaptionedFaces, "without_held_out", lambda self: self.subset([1, 2, 5]))
 
     def stopped(clip, losses, training, optimizer, settings, **_):
+        taught.append((list(training.facts), settings.epochs))
         seen.update(training=training, optimizer=optimizer, settings=settings)
-        raise InterruptedError
+        if len(taught) == 2:
+            raise InterruptedError
 
     monkeypatch.setattr(script, "train", stopped)
     monkeypatch.setattr(script, "CLIP", lambda size: CLIP(size, **SMALL))
@@ -388,6 +403,7 @@ def test_the_script_learns_from_training_people_without_held_out_combinations_an
         script.main([*SMALL_SETS, "--domains", "studio", "--seed", "5", "--decay", "0.1", "--dry"])
     assert asked == [("studio", "train", 3, 8), *((domain, "test") for domain in script.DOMAINS)]
     assert len(seen["training"]) == 3
+    assert taught == [(["light from"], 1), (list(NAMED), 18)]
     assert seen["settings"].seed == 5
     weights, others = seen["optimizer"].param_groups
     assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
@@ -411,7 +427,7 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(script, "write", write)
     out = tmp_path / "clip.safetensors"
-    options = ["--epochs", "1", *SMALL_SETS, "--batch-size", "12", "--out", str(out)]
+    options = ["--epochs", "1", *SMALL_SETS, "--batch-size", "4", "--out", str(out)]
     assert script.main([*options, "--dry"]) == 0
     assert not written
     assert not card.exists()
@@ -427,7 +443,7 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, capsys):
     text = card.read_text(encoding="utf-8")
     assert f"{written['training_images']} rendered faces of" in text
     assert "from the domains studio, wild, and" in text
-    assert "1 epochs, batches of 12" in text
+    assert "1 epochs, batches of 4" in text
     glasses = written["factors"]["glasses"]
     columns = ("held_out_wording", "chance", "accuracy", "majority")
     assert f"| glasses | {glasses['balanced']:.1%} | [" in text

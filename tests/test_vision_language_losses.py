@@ -72,15 +72,18 @@ def test_nan_in_features_is_passed_on():
 def contrastive_by_loops(images, texts, scale, positives):
     count = len(images)
     logits = [[scale * cosine(u, v) for v in texts] for u in images]
+    fair = np.asarray(positives, dtype=float)
+    for _ in range(10):
+        fair = fair / fair.sum(1, keepdims=True)
+        fair = fair / fair.sum(0)
     total = 0.0
     for i in range(count):
-        for line, true in (
-            ([logits[i][j] for j in range(count)], [positives[i][j] for j in range(count)]),
-            ([logits[j][i] for j in range(count)], [positives[j][i] for j in range(count)]),
+        for line, targets in (
+            (logits[i], [share / sum(fair[i]) for share in fair[i]]),
+            ([logits[j][i] for j in range(count)], [fair[j][i] for j in range(count)]),
         ):
             log_sum = math.log(sum(math.exp(value) for value in line))
-            share = 1 / sum(true)
-            total += sum(share * (log_sum - value) for value, is_true in zip(line, true, strict=True) if is_true)
+            total += sum(target * (log_sum - value) for value, target in zip(line, targets, strict=True))
     return total / (2 * count)
 
 
@@ -146,11 +149,11 @@ def test_identical_captions_as_positives_change_neither_the_loss_nor_its_gradien
 
 
 def test_a_true_caption_of_another_image_pushes_it_away_unless_it_is_a_positive():
-    """Image 0 wears a hat; caption 1 says so too, in other words."""
+    """Both images wear a hat, and both captions say so, in other words."""
     images = torch.tensor([[1.0, 0.0], [0.6, 0.8]], dtype=torch.float64, requires_grad=True)
     texts = torch.tensor([[0.0, 1.0], [1.0, 0.2]], dtype=torch.float64)
     own = torch.eye(2, dtype=torch.bool)
-    true = own | torch.tensor([[False, True], [False, False]])
+    true = torch.ones(2, 2, dtype=torch.bool)
     turned = torch.tensor([[0.0, 1.0]], dtype=torch.float64)  # the direction in which image 0 can turn
     hard, soft = (
         -(gradient(contrastive_loss(images, texts, 2.0, positives=match), images)[0] @ turned[0])
@@ -159,14 +162,44 @@ def test_a_true_caption_of_another_image_pushes_it_away_unless_it_is_a_positive(
     assert hard > soft + 0.5, "with its own caption alone, image 0 turns away from caption 1 faster"
 
 
-def test_targets_are_spread_over_all_true_captions_of_an_image_and_all_true_images_of_a_caption():
+def test_the_only_true_caption_of_an_image_is_kept_for_it():
+    """Caption 1 is true of all, but image 1 has no other; so images 0 and 2 are left with their own."""
     images, texts = normal(3, 4), normal(3, 4, seed=1)
-    true = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 1, 1]]).bool()  # not symmetric
-    logits = 2.0 * torch.nn.functional.normalize(images, dim=1) @ torch.nn.functional.normalize(texts, dim=1).T
-    rows = [-logits.log_softmax(1)[i, true[i]].mean() for i in range(3)]
-    columns = [-logits.log_softmax(0)[true[:, j], j].mean() for j in range(3)]
-    expected = (torch.stack(rows).mean() + torch.stack(columns).mean()) / 2
-    torch.testing.assert_close(contrastive_loss(images, texts, math.log(2.0), positives=true), expected)
+    true = torch.tensor([[1, 1, 0], [0, 1, 0], [0, 1, 1]]).bool()
+    own = contrastive_loss(images, texts, 1.0)
+    torch.testing.assert_close(contrastive_loss(images, texts, 1.0, positives=true), own, atol=0.1, rtol=0)
+    torch.testing.assert_close(contrastive_loss(images, texts, 1.0, positives=torch.ones(3, 3) > 0),
+                               contrastive_by_chance(images, texts))  # fmt: skip
+
+
+def contrastive_by_chance(images, texts):
+    """The mean over all ways to give three captions to three images."""
+    orders = itertools.permutations(range(3))
+    return torch.stack([contrastive_loss(images, texts[list(order)], 1.0) for order in orders]).mean()
+
+
+def test_sharing_captions_is_the_mean_over_the_images_for_which_they_may_have_been_made():
+    """Captions say "a hat" or nothing of note; who got which of those that fit is drawn a thousand times."""
+    generator = torch.Generator().manual_seed(0)
+    hats, count = 4, 16
+    images, words = normal(count, 5), normal(2, 5, seed=1)
+    says_hat = torch.arange(count) < 2
+    texts = words[says_hat.long()]
+    true = ~says_hat.unsqueeze(0) | (torch.arange(count) < hats).unsqueeze(1)
+    drawn = []
+    for _ in range(1000):
+        rest = torch.randperm(count, generator=generator)
+        with_hat = rest[rest < hats][:2]
+        others = rest[(rest.unsqueeze(1) != with_hat).all(1)]
+        drawn.append(contrastive_loss(images[torch.cat([with_hat, others])], texts, 1.0))
+    shared = contrastive_loss(images, texts, 1.0, positives=true)
+    fair = torch.stack(drawn).mean()
+    assert shared.item() == pytest.approx(fair.item(), abs=0.02)
+    logits = math.e * unit_features(images) @ unit_features(texts).T
+    even = true / true.sum(1, keepdim=True).double()
+    rows = torch.nn.functional.cross_entropy(logits, even)
+    columns = torch.nn.functional.cross_entropy(logits.T, true.T / true.sum(0).unsqueeze(1).double())
+    assert abs((rows + columns) / 2 - fair) > 0.04, "an image's true captions are not all as likely its own"
 
 
 def test_the_diagonal_always_counts_as_positive():

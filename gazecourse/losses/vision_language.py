@@ -20,6 +20,8 @@ from gazecourse.validation import check_array, check_choice, check_not_negative,
 
 LARGEST_SCALE = 100.0
 """CLIP's limit to 1/temperature: a larger one makes training unstable."""
+SINKHORN_STEPS = 10
+"""Scalings of rows and columns; after them, rows of captions' targets sum to 1 within a few hundredths."""
 CERTAIN_ORDER = 1e-12
 """Squared distances between gaze vectors that differ by less are equal but for rounding."""
 
@@ -68,11 +70,14 @@ def contrastive_loss(
 
         s_ij = exp(log_scale) · cos(u_i, v_j)        L = ½ (CE over rows + CE over columns)     (Radford et al. 2021)
 
-    With ``positives`` None the target of row i is its own caption i. That is wrong where several captions of the batch
-    are true of an image, as with a few dozen factors many are: the loss pushes the image away from a sentence that
-    describes it. With ``positives``, the target is spread evenly over all captions that are true of an image, and over
-    all images of which a caption is true. (For captions that agree word for word, ``identical_captions``, both forms
-    are equal: twins have one feature, so it does not matter which of them the target names.)
+    With ``positives`` None the target of row i is its own caption i. Others of the batch may be true of the image as
+    well, so single steps push it away from sentences that describe it. On average that is no mistake: the loss is
+    smallest where s_ij is log p(x, s) / (p(x) p(s)) and a constant (van den Oord et al. 2018), how much more likely the
+    sentence is beside this image than beside any. But it is noise. With ``positives`` the target is about what that of
+    ``None`` would be on average over all ways to give the captions to images of which they are true, one to each: a
+    matrix whose rows and columns all sum to 1, found by scaling them in turn (Sinkhorn and Knopp 1967). (For captions
+    that agree word for word, ``identical_captions``, both forms are equal: twins have one feature, so it does not
+    matter which of them the target names.)
 
     Args:
         image_features, text_features: [B, D], of any length; row i of both belong together.
@@ -94,8 +99,12 @@ def contrastive_loss(
     if not isinstance(positives, Tensor) or positives.shape != (batch, batch) or positives.dtype != torch.bool:
         raise ValueError(f"positives must be bool [{batch}, {batch}]; got {describe(positives)}.")
     true = (positives.to(logits.device) | torch.eye(batch, dtype=torch.bool, device=logits.device)).to(logits.dtype)
-    rows = cross_entropy(logits, true / true.sum(1, keepdim=True))
-    columns = cross_entropy(logits.T, true.T / true.sum(0).unsqueeze(1))
+    shares = true
+    for _ in range(SINKHORN_STEPS):
+        shares = shares / shares.sum(1, keepdim=True)
+        shares = shares / shares.sum(0)
+    rows = cross_entropy(logits, shares / shares.sum(1, keepdim=True))
+    columns = cross_entropy(logits.T, shares.T)
     return (rows + columns) / 2
 
 
