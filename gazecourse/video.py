@@ -53,6 +53,8 @@ def require_video() -> None:
 def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
     """Pictures of a video, uint8 [H, W, 3], RGB, in order, each with its number, counted from 0.
 
+    They are upright: a phone that is held upright stores them lying, and says in the file by how much to turn them.
+
     Args:
         path: the video.
         wanted: numbers of the pictures to give; None for all.
@@ -63,7 +65,8 @@ def frames(path: Path, wanted: Container[int] | None = None) -> Iterator[tuple[i
     with _opened(path) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if wanted is None or number in wanted:
-                yield number, frame.to_ndarray(format="rgb24")
+                quarters = round(frame.rotation / 90) % 4  # counterclockwise, as in NumPy
+                yield number, np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarters))
 
 
 def frame_rate(path: Path) -> float:

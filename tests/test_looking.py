@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -305,6 +306,39 @@ def video(path: Path, count: int) -> Path:
         for number in range(count):
             writer.write(photo((10 * number, 100, 100)))
     return path
+
+
+def turned(path: Path, matrix: tuple[float, ...]) -> None:
+    """Write another display matrix (a b u c d v x y w; ISO 14496-12, 8.3.2) into the track header of an MP4."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40
+    whole = [round(value * (2**30 if place % 3 == 2 else 2**16)) for place, value in enumerate(matrix)]
+    data[start : start + 36] = struct.pack(">9i", *whole)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "corner"),
+    [
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1), (32, 64), (0, 0)),
+        ((0, 1, 0, -1, 0, 0, 32, 0, 1), (64, 32), (0, -1)),  # x' = 32 − y, y' = x: top left comes to top right
+        ((-1, 0, 0, 0, -1, 0, 64, 32, 1), (32, 64), (-1, -1)),
+        ((0, -1, 0, 1, 0, 0, 0, 64, 1), (64, 32), (-1, 0)),
+    ],
+)
+def test_video_of_a_phone_that_was_turned_is_read_upright(tmp_path, matrix, size, corner):
+    pytest.importorskip("av")
+    from gazecourse.video import VideoWriter, frames
+
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :16] = 250
+    with VideoWriter(tmp_path / "v.mp4", 10) as writer:
+        writer.write(stored)
+    turned(tmp_path / "v.mp4", matrix)
+    ((_, picture),) = frames(tmp_path / "v.mp4")
+    assert picture.shape == (*size, 3)
+    bright = [place for place in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if picture[place].mean() > 200]
+    assert bright == [corner]
 
 
 def test_video_gives_a_video_and_a_table_with_a_row_for_each_face(tmp_path):
