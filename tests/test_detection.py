@@ -55,6 +55,18 @@ def test_box_moves_and_grows_with_the_picture(detector, hopper):
     assert union_share([value / 2 for value in twice], box) > 0.7
 
 
+@pytest.mark.parametrize("degrees", [-30, 30])
+def test_head_that_leans_is_found_where_it_is(detector, hopper, degrees):
+    middle = (FACE[0] + FACE[2] / 2, FACE[1] + FACE[3] / 2)
+    turned = Image.fromarray(hopper).rotate(degrees, Image.Resampling.BICUBIC, center=middle, fillcolor=(128,) * 3)
+    (box,) = detector(np.asarray(turned))
+    assert union_share(box, FACE) > 0.5
+    whole = np.full((900, 1400, 3), 128, np.uint8)
+    whole[150:750, 700:1212] = turned
+    (moved,) = detector(whole)
+    assert union_share(moved, (FACE[0] + 700, FACE[1] + 150, *FACE[2:])) > 0.5
+
+
 def test_wall_has_no_face(detector):
     assert detector(np.full((480, 640, 3), 90, np.uint8)) == []
 
