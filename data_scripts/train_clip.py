@@ -3,11 +3,10 @@
     python data_scripts/train_clip.py
     python data_scripts/train_clip.py --epochs 1 --people 40 --images 3000 --out /tmp/clip.safetensors --dry   # a trial
 
-The first renders 30,000 faces of 1,250 people if they are not there yet, twice as many of *wild* as of the other
-domains, for nearly all hats and sunglasses are there. Training begins with captions that tell where the light comes
-from and nothing else; after one pass comes everything that has words. Without that, the towers do not learn left from
-right: as long as the sentences for both are alike, images gain nothing by telling them apart, and the other way around.
-Alone, it takes a hundred steps.
+The first renders 24,000 faces of 1,000 people if they are not there yet. Training has two parts. In the second, one of
+the captions speaks of the side that the light comes from, and of nothing else. Without that, the towers never learned
+left from right: as long as the sentences for both are alike, images gain nothing by telling them apart, and the other
+way around. The first part is kept in the cache; a run that was cut off goes on from there.
 
 Training never shows the combinations of factors in ``captions.HELD_OUT_COMBINATIONS`` nor the wordings in
 ``captions.HELD_OUT_WORDINGS``. Zero-shot accuracy is that on the people on whom the cross-domain tasks are tested, whom
@@ -18,6 +17,7 @@ measurements to results/clip.json and into a model card, docs/clip.md.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from report import write
 
 from gazecourse.batches import seed_all
-from gazecourse.checkpoint import save_trained
+from gazecourse.checkpoint import load_checkpoint, save_checkpoint, save_trained
 from gazecourse.contrastive import (
     POSITIVES,
     CaptionedFaces,
@@ -44,26 +44,26 @@ from gazecourse.cross_domain import test_faces
 from gazecourse.faces.captions import mention_weights
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
+from gazecourse.files import atomic_write
 from gazecourse.models.clip import CLIP, load_course_clip
-from gazecourse.paths import CLIP_MODEL, RESULTS
+from gazecourse.paths import CLIP_MODEL, RESULTS, runs_dir
 from gazecourse.profiles import profile
 from gazecourse.training import OneCycle, Settings, make_fabric, train
 from gazecourse.widgets.live_curve import LiveCurve
 
 MODEL_CARD = RESULTS.parent / "docs" / "clip.md"
 SIDES = ("light from",)
-"""Factors with words for left and right, which are learned first."""
-SHARES = {"wild": 2}
-"""How many times as many people and images a domain gives to training; 1 where nothing is said."""
+"""Factors with words for left and right, of which one caption speaks alone in the second part."""
+LATER = ("out", "dry", "more_epochs", "more_rate")
+"""Options on which the first part does not depend."""
 LARGEST_FILE = 4_000_000
 """Bytes that a shipped checkpoint may have."""
 
 
 def training_faces(domains: Sequence[str], people: int, images: int) -> CaptionedFaces:
-    """Of each domain, times its share; no face shows a combination that is held out."""
-    shares = {one: SHARES.get(one, 1) for one in domains}
+    """Of each domain; no face shows a combination that is held out."""
     return CaptionedFaces(
-        [FaceDataset(one, "train", people=share * people, images=share * images) for one, share in shares.items()]
+        [FaceDataset(one, "train", people=people, images=images) for one in domains]
     ).without_held_out()
 
 
@@ -78,11 +78,15 @@ def optimizer(clip: CLIP, rate: float, decay: float) -> torch.optim.Optimizer:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", nargs="+", choices=tuple(DOMAINS), default=list(DOMAINS), help="to learn from")
-    parser.add_argument("--people", type=int, default=250, help="in each domain, twice in wild (default: 250)")
-    parser.add_argument("--images", type=int, default=6_000, help="of each domain, twice in wild (default: 6000)")
-    parser.add_argument("--epochs", type=int, default=16, help="passes over the faces (default: 16)")
+    parser.add_argument("--people", type=int, default=250, help="in each domain (default: 250)")
+    parser.add_argument("--images", type=int, default=6_000, help="of each domain (default: 6000)")
+    parser.add_argument("--epochs", type=int, default=18, help="passes over the faces in the first part (default: 18)")
+    parser.add_argument("--more-epochs", type=int, default=10, help="passes in the second part (default: 10)")
     parser.add_argument("--batch-size", type=int, default=128, help="images and captions at once (default: 128)")
-    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate (default: 0.003)")
+    parser.add_argument(
+        "--rate", type=float, default=3e-3, help="peak learning rate of the first part (default: 0.003)"
+    )
+    parser.add_argument("--more-rate", type=float, default=2e-3, help="of the second (default: 0.002)")
     parser.add_argument("--decay", type=float, default=0.05, help="weight decay (default: 0.05)")
     parser.add_argument("--texts", type=int, default=4, help="captions for each image at a step (default: 4)")
     parser.add_argument("--positives", choices=POSITIVES, default="own", help="captions that count as an image's")
@@ -93,6 +97,46 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def learn(
+    clip: CLIP,
+    faces: CaptionedFaces,
+    wanted: argparse.Namespace,
+    epochs: int,
+    rate: float,
+    alone: Sequence[str] = (),
+) -> float:
+    """Train for some passes; returns the minutes that it took."""
+    start = time.perf_counter()
+    weights = mention_weights(faces.facts)
+    train(
+        clip,
+        clip_losses(texts=wanted.texts, positives=wanted.positives, weights=weights, alone=alone),
+        faces,
+        optimizer(clip, rate, wanted.decay),
+        Settings(epochs, wanted.batch_size, seed=wanted.seed),
+        schedule=OneCycle(warmup=0.1),
+        observer=LiveCurve("CLIP"),
+        fabric=make_fabric(precision=wanted.precision),
+    )
+    return (time.perf_counter() - start) / 60
+
+
+def first_part(clip: CLIP, faces: CaptionedFaces, wanted: argparse.Namespace) -> float:
+    """Train, or load what an earlier run has trained; returns the minutes that it took."""
+    settings = {name: value for name, value in vars(wanted).items() if name not in LATER}
+    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]
+    path = runs_dir() / "clip" / f"first-{digest}.safetensors"
+    took = path.with_suffix(".json")
+    if took.exists():
+        load_checkpoint(path, clip)
+        return json.loads(took.read_text())["minutes"]
+    minutes = learn(clip, faces, wanted, wanted.epochs, wanted.rate)
+    save_checkpoint(path, clip)
+    with atomic_write(took) as temporary:
+        temporary.write_text(json.dumps({**settings, "minutes": minutes}))
+    return minutes
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, save, measure the saved weights, print the table; returns the exit code."""
     wanted = _arguments(argv)
@@ -100,19 +144,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     test = CaptionedFaces([test_faces(domain) for domain in DOMAINS])
     seed_all(wanted.seed)
     clip = CLIP(tuple(training.images.shape[-2:])).to(memory_format=torch.channels_last)  # faster on a CPU
-    start = time.perf_counter()
-    for faces, epochs in ((training.saying_only(SIDES), 1), (training, wanted.epochs)):
-        train(
-            clip,
-            clip_losses(texts=wanted.texts, positives=wanted.positives, weights=mention_weights(faces.facts)),
-            faces,
-            optimizer(clip, wanted.rate, wanted.decay),
-            Settings(epochs, wanted.batch_size, seed=wanted.seed),
-            schedule=OneCycle(warmup=0.1),
-            observer=LiveCurve("CLIP"),
-            fabric=make_fabric(precision=wanted.precision),
-        )
-    minutes = (time.perf_counter() - start) / 60
+    minutes = first_part(clip, training, wanted)
+    seed_all(wanted.seed + 1)  # whether the first part was trained now or before
+    minutes += learn(clip, training, wanted, wanted.more_epochs, wanted.more_rate, alone=SIDES)
     save_trained(wanted.out, clip.cpu())
     size = wanted.out.stat().st_size
     print(f"{wanted.out}: {size / 1e6:.2f} MB after {minutes:.1f} minutes")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gazecourse.augment import randomly_mirrored
+from gazecourse.faces.attributes import NAMED
 from gazecourse.faces.captions import (
     HELD_OUT_COMBINATIONS,
     TEMPLATES,
@@ -81,24 +82,19 @@ class CaptionedFaces(Subsets, Dataset):
         self.facts = {name: values[numbers] for name, values in self.facts.items()}
         self.domain = [self.domain[number] for number in numbers.tolist()]
 
-    def saying_only(self, names: Sequence[str]) -> CaptionedFaces:
-        """The faces that show one of some factors or more, without words for the others.
-
-        Raises:
-            ValueError: no such factor.
-        """
-        for name in names:
-            check_choice("names", name, tuple(self.facts))
-        faces = self.subset(torch.stack([self.facts[name] != UNSEEN for name in names]).any(0))
-        faces.facts = {name: faces.facts[name] for name in names}
-        return faces
-
     def without_held_out(self) -> CaptionedFaces:
         """The faces that show no combination held out of training."""
         return self.subset(~held_out(self.facts))
 
 
-def clip_losses(*, most: int = 3, texts: int = 1, positives: str = "own", weights: Weights | None = None) -> Losses:
+def clip_losses(
+    *,
+    most: int = 3,
+    texts: int = 1,
+    positives: str = "own",
+    weights: Weights | None = None,
+    alone: Sequence[str] = (),
+) -> Losses:
     """``losses`` for ``train``: the contrastive loss on mirrored faces and captions that are new at every step.
 
     Args:
@@ -107,25 +103,42 @@ def clip_losses(*, most: int = 3, texts: int = 1, positives: str = "own", weight
         positives: which captions of a batch count as an image's: only its "own", as in CLIP, or what it has of all that
             are "true" of it, which is the same on average and less noisy; see ``contrastive_loss``.
         weights: how readily captions mention each class; see ``captions.captions``.
+        alone: factors of which the last of the captions speaks and of nothing else, wherever an image shows one. As
+            long as the sentences for two classes have nearly the same feature, images gain little by telling these
+            apart, and the other way around; where nothing else is said, they part soonest.
     """
     check_choice("positives", positives, POSITIVES)
     check_whole("texts", texts, 1)
+    for name in alone:
+        check_choice("alone", name, tuple(NAMED))
 
     def losses(model: nn.Module, batch: Sample) -> dict[str, Tensor]:
         batch = randomly_mirrored(batch)
         rng = random.Random(int(torch.randint(2**62, ())))
-        sets = [captions(batch.factors, rng=rng, most=most, weights=weights) for _ in range(texts)]
+        rounds = [(torch.arange(len(batch.image)), batch.factors)] * texts
+        if alone:
+            rounds[-1] = _that_show(alone, batch.factors)
+        sets = [captions(facts, rng=rng, most=most, weights=weights) if len(rows) else [] for rows, facts in rounds]
         images, sentences = model(batch.float_image(), [caption.text for stated in sets for caption in stated])
         scale = model.log_scale.float()
         parts = [
             contrastive_loss(
-                images.float(), of_set, scale, positives=true_of(stated, batch.factors) if positives == "true" else None
+                images[rows].float(), of_set, scale, positives=true_of(stated, facts) if positives == "true" else None
             )
-            for stated, of_set in zip(sets, sentences.float().chunk(texts), strict=True)
+            for (rows, facts), stated, of_set in zip(
+                rounds, sets, sentences.float().split([len(stated) for stated in sets]), strict=True
+            )
+            if stated
         ]
         return {"loss": torch.stack(parts).mean(), "scale": model.scale.detach().float()}
 
     return losses
+
+
+def _that_show(names: Sequence[str], facts: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Numbers of the images that show one of these factors or more, and what they show of them."""
+    rows = torch.stack([facts[name] != UNSEEN for name in names]).any(0).nonzero().squeeze(1)
+    return rows, {name: facts[name][rows] for name in names}
 
 
 # --- zero-shot tests --------------------------------------------------------------------------------
@@ -316,7 +329,8 @@ precision, at `gazecourse/models/clip.safetensors`. It tells which of some sente
 captions made from what the renderer knows and the picture shows. No photograph, and no gaze. Some wordings and some
 pairs of factors never occur in training.
 
-**Training.** `{command}`: {epochs} epochs, batches of {batch_size}, {minutes:g} minutes on {processor}, seed {seed}.
+**Training.** `{command}`: {epochs} + {more_epochs} epochs, batches of {batch_size}, {minutes:g} minutes on {processor},
+seed {seed}. In the second part one of {texts} captions speaks of the side of the light alone.
 
 **Test.** {test_images:,} faces of {test_people} other people from all four domains.
 
