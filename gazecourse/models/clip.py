@@ -281,7 +281,7 @@ def load_course_clip(path: Path | str = CLIP_MODEL) -> CLIP:
     Raises:
         FileNotFoundError: no file at ``path``. CourseError: it is damaged, or no CLIP of this course.
     """
-    remedy = "python data_scripts/train_clip.py trains one in about 45 minutes on a core, and puts it there"
+    remedy = "python data_scripts/train_clip.py trains one in about an hour on two cores, and puts it there"
     return load_trained(path, _from_settings, known_by="words", name="CLIP", remedy=remedy)
 
 
