@@ -4,14 +4,14 @@
     python data_scripts/train_clip.py --epochs 1 --people 40 --images 3000 --out /tmp/clip.safetensors --dry   # a trial
 
 The first renders 24,000 faces of 1,000 people if they are not there yet. Training has two parts. In the second, one of
-the captions speaks of the side that the light comes from, and of nothing else. Without that, the towers never learned
+the captions speaks of the side that the light comes from, and of nothing else. After the first the towers did not tell
 left from right: as long as the sentences for both are alike, images gain nothing by telling them apart, and the other
-way around. The first part is kept in the cache; a run that was cut off goes on from there.
+way around. Both parts are kept in the cache; a run that was cut off goes on from there.
 
 Training never shows the combinations of factors in ``captions.HELD_OUT_COMBINATIONS`` nor the wordings in
 ``captions.HELD_OUT_WORDINGS``. Zero-shot accuracy is that on the people on whom the cross-domain tasks are tested, whom
-training has not seen. The weights go to gazecourse/models/clip.safetensors in half precision, the
-measurements to results/clip.json and into a model card, docs/clip.md.
+training has not seen. The weights go to gazecourse/models/clip.safetensors in half precision, the measurements to
+results/clip.json and into a model card, docs/clip.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import argparse
 import hashlib
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from report import write
 
 from gazecourse.batches import seed_all
-from gazecourse.checkpoint import load_checkpoint, save_checkpoint, save_trained
+from gazecourse.checkpoint import save_trained
 from gazecourse.contrastive import (
     POSITIVES,
     CaptionedFaces,
@@ -44,7 +43,6 @@ from gazecourse.cross_domain import test_faces
 from gazecourse.faces.captions import mention_weights
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
-from gazecourse.files import atomic_write
 from gazecourse.models.clip import CLIP, load_course_clip
 from gazecourse.paths import CLIP_MODEL, RESULTS, runs_dir
 from gazecourse.profiles import profile
@@ -54,8 +52,8 @@ from gazecourse.widgets.live_curve import LiveCurve
 MODEL_CARD = RESULTS.parent / "docs" / "clip.md"
 SIDES = ("light from",)
 """Factors with words for left and right, of which one caption speaks alone in the second part."""
-LATER = ("out", "dry", "more_epochs", "more_rate")
-"""Options on which the first part does not depend."""
+SECOND, UNASKED = ("more_epochs", "more_rate"), ("out", "dry")
+"""Options on which only the second part depends, and those on which neither does."""
 LARGEST_FILE = 4_000_000
 """Bytes that a shipped checkpoint may have."""
 
@@ -101,14 +99,14 @@ def learn(
     clip: CLIP,
     faces: CaptionedFaces,
     wanted: argparse.Namespace,
+    folder: Path,
     epochs: int,
     rate: float,
     alone: Sequence[str] = (),
 ) -> float:
-    """Train for some passes; returns the minutes that it took."""
-    start = time.perf_counter()
+    """One part of the training, or what is missing of it; returns the minutes that the whole part took."""
     weights = mention_weights(faces.facts)
-    train(
+    history = train(
         clip,
         clip_losses(texts=wanted.texts, positives=wanted.positives, weights=weights, alone=alone),
         faces,
@@ -116,25 +114,17 @@ def learn(
         Settings(epochs, wanted.batch_size, seed=wanted.seed),
         schedule=OneCycle(warmup=0.1),
         observer=LiveCurve("CLIP"),
+        folder=folder,
+        resume=True,
         fabric=make_fabric(precision=wanted.precision),
     )
-    return (time.perf_counter() - start) / 60
+    return history.records[-1]["seconds"] / 60
 
 
-def first_part(clip: CLIP, faces: CaptionedFaces, wanted: argparse.Namespace) -> float:
-    """Train, or load what an earlier run has trained; returns the minutes that it took."""
-    settings = {name: value for name, value in vars(wanted).items() if name not in LATER}
-    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]
-    path = runs_dir() / "clip" / f"first-{digest}.safetensors"
-    took = path.with_suffix(".json")
-    if took.exists():
-        load_checkpoint(path, clip)
-        return json.loads(took.read_text())["minutes"]
-    minutes = learn(clip, faces, wanted, wanted.epochs, wanted.rate)
-    save_checkpoint(path, clip)
-    with atomic_write(took) as temporary:
-        temporary.write_text(json.dumps({**settings, "minutes": minutes}))
-    return minutes
+def part_folder(wanted: argparse.Namespace, later: Sequence[str]) -> Path:
+    """Where a part of the training is kept, by the options that it depends on: all but some."""
+    settings = {name: value for name, value in vars(wanted).items() if name not in later}
+    return runs_dir() / "clip" / hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,10 +133,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     training = training_faces(wanted.domains, wanted.people, wanted.images)
     test = CaptionedFaces([test_faces(domain) for domain in DOMAINS])
     seed_all(wanted.seed)
-    clip = CLIP(tuple(training.images.shape[-2:])).to(memory_format=torch.channels_last)  # faster on a CPU
-    minutes = first_part(clip, training, wanted)
-    seed_all(wanted.seed + 1)  # whether the first part was trained now or before
-    minutes += learn(clip, training, wanted, wanted.more_epochs, wanted.more_rate, alone=SIDES)
+    clip = CLIP(tuple(training.images.shape[-2:]))
+    first, second = part_folder(wanted, (*UNASKED, *SECOND)), part_folder(wanted, UNASKED)
+    minutes = learn(clip, training, wanted, first, wanted.epochs, wanted.rate)
+    minutes += learn(clip, training, wanted, second, wanted.more_epochs, wanted.more_rate, alone=SIDES)
     save_trained(wanted.out, clip.cpu())
     size = wanted.out.stat().st_size
     print(f"{wanted.out}: {size / 1e6:.2f} MB after {minutes:.1f} minutes")

@@ -100,6 +100,7 @@ def clip_losses(
     Args:
         most: factors in a caption.
         texts: captions for each image at a step; sentences cost less than pictures. The loss is the mean over them.
+            2 or more if one is to speak ``alone``: there may be nobody of whom it can.
         positives: which captions of a batch count as an image's: only its "own", as in CLIP, or what it has of all that
             are "true" of it, which is the same on average and less noisy; see ``contrastive_loss``.
         weights: how readily captions mention each class; see ``captions.captions``.
@@ -108,7 +109,7 @@ def clip_losses(
             apart, and the other way around; where nothing else is said, they part soonest.
     """
     check_choice("positives", positives, POSITIVES)
-    check_whole("texts", texts, 1)
+    check_whole("texts", texts, 2 if alone else 1)
     for name in alone:
         check_choice("alone", name, tuple(NAMED))
 
@@ -118,17 +119,16 @@ def clip_losses(
         rounds = [(torch.arange(len(batch.image)), batch.factors)] * texts
         if alone:
             rounds[-1] = _that_show(alone, batch.factors)
-        sets = [captions(facts, rng=rng, most=most, weights=weights) if len(rows) else [] for rows, facts in rounds]
+        rounds = [(rows, facts) for rows, facts in rounds if len(rows)]
+        sets = [captions(facts, rng=rng, most=most, weights=weights) for _, facts in rounds]
         images, sentences = model(batch.float_image(), [caption.text for stated in sets for caption in stated])
+        of_sets = sentences.float().split([len(stated) for stated in sets])
         scale = model.log_scale.float()
         parts = [
             contrastive_loss(
                 images[rows].float(), of_set, scale, positives=true_of(stated, facts) if positives == "true" else None
             )
-            for (rows, facts), stated, of_set in zip(
-                rounds, sets, sentences.float().split([len(stated) for stated in sets]), strict=True
-            )
-            if stated
+            for (rows, facts), stated, of_set in zip(rounds, sets, of_sets, strict=True)
         ]
         return {"loss": torch.stack(parts).mean(), "scale": model.scale.detach().float()}
 

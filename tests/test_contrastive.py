@@ -367,7 +367,8 @@ def test_report_holds_every_factor_and_combination_as_json(trained):
         (lambda: zero_shot_accuracy(Perfect(hat_of), torch.eye(4), {"hat": torch.zeros(4)}, "mood"), "name must be"),
         (lambda: clip_losses(positives="all"), "positives must be one of 'own', 'true'; got 'all'"),
         (lambda: clip_losses(texts=0), "texts must be 1 or more"),
-        (lambda: clip_losses(alone=["mood"]), "alone must be one of 'sex'"),
+        (lambda: clip_losses(alone=["hat"]), "texts must be 2 or more"),
+        (lambda: clip_losses(texts=2, alone=["mood"]), "alone must be one of 'sex'"),
     ],
 )
 def test_bad_arguments_are_named(call, message):
@@ -404,24 +405,26 @@ def _with_small_sets(monkeypatch, script, asked):
 
 def test_the_script_learns_from_training_people_without_held_out_combinations_and_tests_on_others(monkeypatch, cache):
     script = load_script()
-    asked, seen, taught, alone = [], {}, [], []
+    asked, seen, taught, alone, folders = [], {}, [], [], []
     _with_small_sets(monkeypatch, script, asked)
     monkeypatch.setattr(CaptionedFaces, "without_held_out", lambda self: self.subset([1, 2, 5]))
 
-    def stopped(clip, losses, training, optimizer, settings, **_):
+    def stopped(clip, losses, training, optimizer, settings, *, folder, resume, **_):
+        assert resume
+        folders.append(folder)
         taught.append((list(training.facts), settings.epochs))
-        if len(taught) == 1:
-            clip.log_scale.data.fill_(2.5)
-        seen.update(training=training, optimizer=optimizer, settings=settings, scale=clip.log_scale.item())
-        if len(taught) > 1:
+        seen.update(training=training, optimizer=optimizer, settings=settings)
+        if len(taught) % 2 == 0:
             raise InterruptedError
+        return SimpleNamespace(records=[{"seconds": 60.0}])
 
     monkeypatch.setattr(script, "train", stopped)
     original = script.clip_losses
     monkeypatch.setattr(script, "clip_losses", lambda **k: alone.append(tuple(k["alone"])) or original(**k))
     monkeypatch.setattr(script, "CLIP", lambda size: CLIP(size, **SMALL))
+    options = [*SMALL_SETS, "--domains", "studio", "--seed", "5", "--decay", "0.1", "--dry"]
     with pytest.raises(InterruptedError):
-        script.main([*SMALL_SETS, "--domains", "studio", "--seed", "5", "--decay", "0.1", "--dry"])
+        script.main(options)
     assert asked == [("studio", "train", 3, 8), *((domain, "test") for domain in script.DOMAINS)]
     assert len(seen["training"]) == 3
     assert taught == [(list(NAMED), 18), (list(NAMED), 10)]
@@ -431,10 +434,13 @@ def test_the_script_learns_from_training_people_without_held_out_combinations_an
     assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     assert all(p.ndim > 1 for p in weights["params"])
     assert any(p.ndim == 0 for p in others["params"]), "the temperature does not decay"
-    with pytest.raises(InterruptedError):
-        script.main([*SMALL_SETS, "--domains", "studio", "--seed", "5", "--decay", "0.1", "--more-epochs", "3"])
-    assert taught[2:] == [(list(NAMED), 3)], "the first part is there already"
-    assert seen["scale"] == 2.5
+    for changes in (["--more-epochs", "3"], ["--out", "elsewhere"], ["--rate", "1e-4"]):
+        with pytest.raises(InterruptedError):
+            script.main([*options, *changes])
+    (first, second), (same, other), again, (slow, slower) = zip(folders[::2], folders[1::2], strict=True)
+    assert same == first, "the first part does not depend on how long the second is"
+    assert again == (first, second)
+    assert len({first, second, other, slow, slower}) == 5
 
 
 def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, cache, capsys):
@@ -460,6 +466,14 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, cache, capsy
     assert script.main(options) == 0
     assert written["name"] == "clip"
     assert written["training_images"] <= 32
+    parts = list((cache / "runs" / "clip").iterdir())
+    assert len(parts) == 2
+    seconds = [json.loads((part / "history.jsonl").read_text().splitlines()[-1])["seconds"] for part in parts]
+    assert written["minutes"] == pytest.approx(sum(seconds) / 60, abs=0.06)
+    trained = {part: (part / "checkpoint.safetensors").stat().st_mtime_ns for part in parts}
+    assert script.main([*options, "--more-epochs", "2"]) == 0
+    assert [part for part in parts if (part / "checkpoint.safetensors").stat().st_mtime_ns != trained[part]] == []
+    assert len(list((cache / "runs" / "clip").iterdir())) == 3, "only the second part is trained anew"
     assert script.main([*options, "--domains", "studio", "wild"]) == 0
     assert written["training_images"] <= 16
     assert written["test_images"] == 32
