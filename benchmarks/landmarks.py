@@ -392,10 +392,15 @@ def show(found: dict) -> None:
     for name, cell in found["cells"].items():
         values = [cell["numbers"].get(number, {"mean": [float("nan")]})["mean"][0] for number in SHOWN]
         print(f"{name:48}" + "".join(f"{100 * value:15.2f}%" for value in values))
+    show_differences(found, "tests/hard/nme")
+
+
+def show_differences(found: dict, number: str) -> None:
+    """All differences of one number, such as "tests/hard/nme", in points."""
     for name, numbers in found["differences"].items():
-        mean, *interval = numbers["tests/hard/nme"]["mean"]
+        mean, *interval = numbers[number]["mean"]
         words = f" [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]" if interval else ""
-        print(f"{name}: NME of hard faces {100 * mean:+.2f}{words} points")
+        print(f"{name}: {number} {100 * mean:+.2f}{words} points")
 
 
 def _plan(options: argparse.Namespace) -> Plan:

@@ -24,10 +24,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from landmarks import Cell, contrasts, difference, flat, product
+from landmarks import Cell, contrasts, difference, flat, product, show_differences
 from report import by_seed, write
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from gazecourse.alignment import PENALTIES, Scale, alignment, augmentation, landmarks_of, recipe, score
 from gazecourse.comparison import Recipe, fit
@@ -75,23 +75,6 @@ class InMemory(Dataset):
         return Sample(image=self.images[rows], landmarks=self.landmarks[rows], person=rows, domain=domain)
 
 
-class Repeated(Dataset):
-    """Faces of a data set in another order, some several times.
-
-    Args:
-        faces: the data set. rows: int64 [M] numbers of its faces.
-    """
-
-    def __init__(self, faces: InMemory, rows: Tensor) -> None:
-        self.faces, self.rows = faces, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, indices: list[int]) -> Sample:
-        return self.faces.__getitems__(self.rows[indices].tolist())
-
-
 def subsets(faces: InMemory) -> dict[str, Tensor]:
     """Masks, bool [N]: all faces, those that each factor flags, and of 300W those that none does."""
     masks = {"all": torch.ones(len(faces), dtype=torch.bool)}
@@ -105,7 +88,7 @@ def subsets(faces: InMemory) -> dict[str, Tensor]:
 def measure(cell: Cell, seed: int, train: InMemory, test: InMemory, plan: Recipe, bins: int, precision: str) -> dict:
     """Train one network and test it on every subset."""
     sizes = network()
-    learned = Repeated(train, balanced_over_pose(train.landmarks, bins, seed=seed))
+    learned = Subset(train, balanced_over_pose(train.landmarks, bins, seed=seed).tolist())  # some several times
     method = alignment(
         train.landmarks,
         sizes.side,
@@ -141,10 +124,7 @@ def show(found: dict) -> None:
         numbers = cell["numbers"].items()
         errors = [f"{key.split('/')[1]} {100 * n['mean'][0]:.2f}%" for key, n in numbers if key.endswith("/nme")]
         print(f"{name}: " + ", ".join(errors))
-    for name, numbers in found["differences"].items():
-        mean, *interval = numbers["tests/all/nme"]["mean"]
-        words = f" [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]" if interval else ""
-        print(f"{name}: NME {100 * mean:+.2f}{words} points")
+    show_differences(found, "tests/all/nme")
 
 
 def _cells(losses: Iterable[str], heads: Iterable[str], relative: str) -> list[Cell]:

@@ -125,8 +125,7 @@ def _turned(gray: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
     there = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
     across, down = np.abs(there[:, :2]) @ (width, height)
     there[:, 2] += across / 2 - width / 2, down / 2 - height / 2
-    gray_mean = float(gray.mean())
-    return cv2.warpAffine(gray, there, (round(across), round(down)), borderValue=gray_mean), there
+    return cv2.warpAffine(gray, there, (round(across), round(down)), borderValue=float(gray.mean())), there
 
 
 def _moved(box: Box, by: np.ndarray) -> Box:
