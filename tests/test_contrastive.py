@@ -405,14 +405,14 @@ def _with_small_sets(monkeypatch, script, asked):
 
 def test_the_script_learns_from_training_people_without_held_out_combinations_and_tests_on_others(monkeypatch, cache):
     script = load_script()
-    asked, seen, taught, alone, folders = [], {}, [], [], []
+    asked, seen, taught, alone, weighed, folders = [], {}, [], [], [], []
     _with_small_sets(monkeypatch, script, asked)
     monkeypatch.setattr(CaptionedFaces, "without_held_out", lambda self: self.subset([1, 2, 5]))
 
     def stopped(clip, losses, training, optimizer, settings, *, folder, resume, **_):
         assert resume
         folders.append(folder)
-        taught.append((list(training.facts), settings.epochs))
+        taught.append((list(training.facts), settings.epochs, optimizer.param_groups[0]["lr"]))
         seen.update(training=training, optimizer=optimizer, settings=settings)
         if len(taught) % 2 == 0:
             raise InterruptedError
@@ -420,15 +420,22 @@ def test_the_script_learns_from_training_people_without_held_out_combinations_an
 
     monkeypatch.setattr(script, "train", stopped)
     original = script.clip_losses
-    monkeypatch.setattr(script, "clip_losses", lambda **k: alone.append(tuple(k["alone"])) or original(**k))
+
+    def losses(**options):
+        alone.append(tuple(options["alone"]))
+        weighed.append(options["weights"])
+        return original(**options)
+
+    monkeypatch.setattr(script, "clip_losses", losses)
     monkeypatch.setattr(script, "CLIP", lambda size: CLIP(size, **SMALL))
     options = [*SMALL_SETS, "--domains", "studio", "--seed", "5", "--decay", "0.1", "--dry"]
     with pytest.raises(InterruptedError):
         script.main(options)
     assert asked == [("studio", "train", 3, 8), *((domain, "test") for domain in script.DOMAINS)]
     assert len(seen["training"]) == 3
-    assert taught == [(list(NAMED), 18), (list(NAMED), 10)]
+    assert taught == [(list(NAMED), 18, 3e-3), (list(NAMED), 10, 2e-3)]
     assert alone == [(), ("light from",)]
+    assert weighed == [mention_weights(seen["training"].facts)] * 2
     assert seen["settings"].seed == 5
     weights, others = seen["optimizer"].param_groups
     assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
@@ -459,7 +466,7 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, cache, capsy
 
     monkeypatch.setattr(script, "write", write)
     out = tmp_path / "clip.safetensors"
-    options = ["--epochs", "1", "--more-epochs", "1", *SMALL_SETS, "--batch-size", "4", "--out", str(out)]
+    options = ["--epochs", "1", "--more-epochs", "3", *SMALL_SETS, "--batch-size", "4", "--out", str(out)]
     assert script.main([*options, "--dry"]) == 0
     assert not written
     assert not card.exists()
@@ -483,7 +490,7 @@ def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, cache, capsy
     text = card.read_text(encoding="utf-8")
     assert f"{written['training_images']} rendered faces of" in text
     assert "from the domains studio, wild, and" in text
-    assert "1 + 1 epochs, batches of 4" in text
+    assert "1 + 3 epochs, batches of 4" in text
     glasses = written["factors"]["glasses"]
     columns = ("held_out_wording", "chance", "accuracy", "majority")
     assert f"| glasses | {glasses['balanced']:.1%} | [" in text

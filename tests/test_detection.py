@@ -56,6 +56,21 @@ def test_box_moves_and_grows_with_the_picture(detector, hopper):
 
 
 @pytest.mark.parametrize("degrees", [-30, 30])
+def test_box_of_a_head_that_leans_lies_below_its_brow_not_below_in_the_picture(detector, hopper, degrees):
+    around = np.array([FACE[0] + FACE[2] / 2, FACE[1] + FACE[3] / 2])
+    turned = Image.fromarray(hopper).rotate(
+        degrees, Image.Resampling.BICUBIC, center=tuple(around), fillcolor=(128,) * 3
+    )
+    middle, leaning = (
+        np.array([x + width / 2, y + height / 2])
+        for ((x, y, width, height),) in (detector(hopper), detector(np.asarray(turned)))
+    )
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    expected = around + np.array([[cosine, sine], [-sine, cosine]]) @ (middle - around)  # rows go down
+    assert np.linalg.norm(leaning - expected) < 0.05 * FACE[2]
+
+
+@pytest.mark.parametrize("degrees", [-30, 30])
 def test_head_that_leans_is_found_where_it_is(detector, hopper, degrees):
     middle = (FACE[0] + FACE[2] / 2, FACE[1] + FACE[3] / 2)
     turned = Image.fromarray(hopper).rotate(degrees, Image.Resampling.BICUBIC, center=middle, fillcolor=(128,) * 3)

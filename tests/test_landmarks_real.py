@@ -12,6 +12,7 @@ from test_face_photos import BOXES, cofw_labels, face, photo, pts, save, wflw_li
 
 from gazecourse.alignment import Scale
 from gazecourse.datasets import WFLW, cofw, ibug_300w, wflw
+from gazecourse.losses import wing
 from gazecourse.pose_balance import balanced_over_pose
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -106,6 +107,26 @@ def test_faces_are_balanced_over_pose_unless_one_bin_is_asked_for(run, wflw_fold
     landmarks = WFLW(wflw_folder, "train", size=32).landmarks
     assert torch.equal(asked[0], balanced_over_pose(landmarks, 4, seed=3))
     assert asked[1].sort().values.tolist() == list(range(6))
+
+
+def test_every_cell_is_trained_with_its_own_head_loss_and_seed(run, wflw_folder, monkeypatch):
+    made, seeds = [], []
+
+    def alignment(labels, side, head, penalty, *, relative_location, **options):
+        made.append((head, penalty, relative_location))
+        return original(labels, side, head, penalty, relative_location=relative_location, **options)
+
+    def fit(*arguments, seed, **options):
+        seeds.append(seed)
+        return trained(*arguments, seed=seed, **options)
+
+    original, trained = benchmark.alignment, benchmark.fit
+    monkeypatch.setattr(benchmark, "alignment", alignment)
+    monkeypatch.setattr(benchmark, "fit", fit)
+    run("wflw", wflw_folder, "--epochs", 1, "--heads", "fc", "static", "--losses", "wing", "--seeds", 4, 6)
+    of_a_seed = [(head, wing, relative) for head in ("fc", "static") for relative in (False, True)]
+    assert made == 2 * of_a_seed
+    assert seeds == [4] * 4 + [6] * 4
 
 
 def test_a_folder_without_the_data_says_how_to_get_it(run, tmp_path, capsys):
