@@ -241,7 +241,8 @@ def combination_accuracy(
 ) -> tuple[float, int]:
     """Of the images that show a combination, the share whose best sentence of four names both its parts, and how many.
 
-    The sentences name both parts, one and the most frequent class of the other factor, or neither; chance is 1/4.
+    The sentences name both parts, one and the most frequent other class of the other factor (any, where no image shows
+    another), or neither; chance is 1/4.
 
     Args:
         features, facts: as in ``zero_shot_accuracy``.
@@ -257,7 +258,8 @@ def combination_accuracy(
         (combination.second, combination.second_class),
     ):
         others = facts[name][(facts[name] != UNSEEN) & (facts[name] != value)]
-        parts.append((_said(name, value), _said(name, int(others.mode().values))))
+        other = int(others.mode().values) if len(others) else int(value == 0)
+        parts.append((_said(name, value), _said(name, other)))
     prompts = [[_both(template, a, b) for template in TEMPLATES] for a in parts[0] for b in parts[1]]
     best = clip.zero_shot(features[shown].to(clip.scale.device), prompts).argmax(1)
     return float((best == 0).float().mean()), int(shown.sum())
@@ -294,7 +296,12 @@ def zero_shot_report(clip: TwoTowers, faces: CaptionedFaces) -> dict[str, dict]:
     combinations = {}
     for combination in HELD_OUT_COMBINATIONS:
         accuracy, images = combination_accuracy(clip, features, faces.facts, combination)
-        combinations[str(combination)] = {"accuracy": round(accuracy, 4) if images else None, "images": images}
+        people = len(faces.person[combination.shown(faces.facts)].unique())
+        combinations[str(combination)] = {
+            "accuracy": round(accuracy, 4) if images else None,
+            "images": images,
+            "people": people,
+        }
     return {"factors": factors, "held_out_combinations": combinations}
 
 
@@ -308,14 +315,20 @@ def report_table(report: Mapping[str, dict]) -> str:
             f"  {one['chance']:6.1%}  {one['accuracy']:8.1%}  {one['majority']:8.1%}  {one['images']:6}"
         )
     for name, one in report["held_out_combinations"].items():
-        known = "none shown" if one["accuracy"] is None else f"{one['accuracy']:.1%} of {one['images']}"
-        lines.append(f"{name}: {known}")
+        lines.append(f"{name}: {_of_images(one)}")
     return "\n".join(lines)
 
 
 def _interval(one: Mapping[str, Any]) -> str:
     low, high = one["interval"]
     return f"[{low:6.1%}, {high:6.1%}]"
+
+
+def _of_images(one: Mapping[str, Any]) -> str:
+    """A combination's accuracy, and what it rests on."""
+    if one["accuracy"] is None:
+        return "no test image shows it"
+    return f"{one['accuracy']:.0%} of {one['images']} images, {one['people']} people"
 
 
 # --- the model card ---------------------------------------------------------------------------------
@@ -348,7 +361,8 @@ that of always naming the most frequent class.
 
 ## Pairs of factors that training never showed together
 
-Of the faces that show a pair, the share whose best sentence of four names both parts; chance is 25 %.
+Of the faces that show a pair, the share whose best sentence of four names both parts; chance is 25 %. Images of one
+person are much alike: what few people show says little.
 
 {combinations}
 
@@ -375,8 +389,7 @@ def model_card(record: Mapping[str, Any]) -> str:
     ]
     combinations = []
     for pair, one in record["held_out_combinations"].items():
-        known = "no test image shows it" if one["accuracy"] is None else f"{one['accuracy']:.0%} of {one['images']}"
-        combinations.append(f"- {pair}: {known}")
+        combinations.append(f"- {pair}: {_of_images(one)}")
     words = {
         "parameters": record["parameters"] / 1e6,
         "megabytes": record["bytes"] / 1e6,

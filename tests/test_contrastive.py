@@ -357,6 +357,23 @@ def test_report_holds_every_factor_and_combination_as_json(trained):
     assert len(table.splitlines()) == 1 + len(report["factors"]) + len(HELD_OUT_COMBINATIONS)
 
 
+def test_report_says_how_many_people_show_a_combination(trained):
+    clip, test = trained
+    pair = HELD_OUT_COMBINATIONS[0]
+    faces = test.subset(range(6))
+    faces.person = torch.tensor([4, 4, 7, 7, 8, 9])
+    facts = {pair.first: pair.first_class * torch.ones(6).long(), pair.second: torch.zeros(6).long()}
+    facts[pair.second][:3] = pair.second_class
+    faces.facts = {name: facts.get(name, torch.full((6,), UNSEEN)) for name in faces.facts}
+    report = zero_shot_report(clip, faces)
+    found = report["held_out_combinations"][str(pair)]
+    assert (found["images"], found["people"]) == (3, 2)
+    assert f"{pair}: {found['accuracy']:.0%} of 3 images, 2 people" in report_table(report).splitlines()
+    other = str(HELD_OUT_COMBINATIONS[1])
+    assert report["held_out_combinations"][other] == {"accuracy": None, "images": 0, "people": 0}
+    assert f"{other}: no test image shows it" in report_table(report).splitlines()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
