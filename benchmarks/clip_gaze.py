@@ -106,6 +106,8 @@ ABLATIONS: Mapping[str, Mapping[str, ClipGazeSettings]] = {
     "choices": {
         "weights × 0.1": scaled(0.1),
         "weights × 10": scaled(10.0),
+        "distillation × 0.1": weighed(distillation=0.1),
+        "rank loss × 10": weighed(rank=10.0),
         "temperature = 0.01": weighed(temperature=0.01),
         "all factors alike": weighed(weighting="uniform"),
         "cos²": weighed(similarity="squared"),
@@ -118,8 +120,8 @@ ABLATIONS: Mapping[str, Mapping[str, ClipGazeSettings]] = {
 }
 """By way, the settings beside ``ClipGazeSettings()``, one changed at a time.
 
-"choices" are those that the paper leaves open. They are tested on the other source domain too: if any of them is to
-become the default, that is where to look, not at a target.
+"choices" are those that the paper leaves open. They, and the losses, are tested on the other source domain too: if any
+of them is to become the default, that is where to look, not at a target.
 """
 WAYS = ("PureGaze", "probes", "fine-tuning", *ABLATIONS)
 """What is trained and measured besides CLIP-Gaze and its own baseline."""
@@ -316,7 +318,7 @@ def rows_of(start: Start, plan: Plan) -> Rows:
         rows |= rows_of_resnets(start, plan, trained)
     for name, model in models.items():
         rows[name] = trained.errors(keys[name], model, EVERYWHERE)
-        if name in (ALONE, FULL, *ABLATIONS["choices"]) and plan.goes("choices", start):
+        if name in (ALONE, FULL, *ABLATIONS["losses"], *ABLATIONS["choices"]) and plan.goes("choices", start):
             rows[name] |= trained.errors(f"{keys[name]}-other", model, [s for s in SOURCES if s != start.source])
         if name in ORDERED:
             rows[name] |= trained.order(keys[name], model, "filter")
