@@ -34,11 +34,11 @@ from kept import (
     Kept,
     Measured,
     Rows,
+    TwoParts,
     all_rows,
     common_options,
     print_errors,
     priors,
-    shared_settings,
     table,
     use_profile,
 )
@@ -64,9 +64,7 @@ from gazecourse.cross_domain import (
     SOURCES,
     TARGETS,
     face_band,
-    first_part,
     from_band,
-    second_part,
     test_faces,
 )
 from gazecourse.faces.dataset import FaceDataset
@@ -143,7 +141,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(TwoParts):
     """What is trained.
 
     Attributes:
@@ -177,7 +175,7 @@ class Plan:
         """Everything that trainings depend on, besides their code, as JSON values."""
         ablations = {name: asdict(one) for way in ABLATIONS.values() for name, one in way.items()}
         return {
-            **shared_settings(first_part(), second_part()),
+            **self.shared_settings(),
             "clip": hashlib.sha256(self.clip.read_bytes()).hexdigest()[:10],
             "clip_gaze": asdict(ClipGazeSettings()),
             "ablations": ablations,
@@ -202,12 +200,12 @@ class Trained(Kept):
     def __init__(self, start: Start, plan: Plan) -> None:
         folder = runs_dir() / "clip-gaze" / f"{plan.digest}-{start.source}-seed{start.seed}"
         super().__init__(folder, start.source, start.seed, from_band, plan.precision)
-        self.clip_path = plan.clip
+        self.plan = plan
 
     @cached_property
     def clip(self) -> CLIP:
         """The frozen CLIP."""
-        return load_course_clip(self.clip_path)
+        return load_course_clip(self.plan.clip)
 
     @cached_property
     def looked_at(self) -> ClipFaces:
@@ -226,12 +224,12 @@ class Trained(Kept):
     def beginning(self) -> nn.Module:
         """What the first part has learned."""
         method = self.gaze_method()
-        return self.kept("first", method.build, lambda: self.learned(method, first_part()))
+        return self.kept("first", method.build, lambda: self.learned(method, self.plan.first_part))
 
     def alone(self) -> nn.Module:
         """It goes on with the gaze loss alone."""
         method = self.gaze_method()
-        return self.kept("alone", method.build, lambda: self.learned(method, second_part(), self.beginning()))
+        return self.kept("alone", method.build, lambda: self.learned(method, self.plan.second_part, self.beginning()))
 
     def with_clip(self, settings: ClipGazeSettings) -> nn.Module:
         """It goes on as CLIP-Gaze."""
@@ -239,7 +237,7 @@ class Trained(Kept):
         def learn() -> nn.Module:
             prompts = Prompts(self.clip, self.context(settings), self.looked_at, centered=settings.centered)
             method = clip_gaze(self.clip, prompts, settings)
-            return self.learned(method, second_part(), self.beginning(), self.looked_at)
+            return self.learned(method, self.plan.second_part, self.beginning(), self.looked_at)
 
         return self.kept(_key(settings), self.gaze_method().build, learn)
 
@@ -333,7 +331,7 @@ def rows_of(start: Start, plan: Plan) -> Rows:
 
 def resnets_of(start: Start, plan: Plan) -> puregaze.Trained:
     """The baseline and PureGaze of the same source and seed, as ``puregaze.py`` trains and keeps them."""
-    resnets = puregaze.Plan(plan.seeds, ("ResNet",), (), 0, plan.precision)
+    resnets = puregaze.Plan(plan.seeds, ("ResNet",), (), 0, plan.precision, longer=plan.longer)
     return puregaze.Trained(puregaze.Start("ResNet", start.source, start.seed), resnets)
 
 
@@ -396,9 +394,8 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, default=CLIP_MODEL, help="checkpoint of the course's CLIP")
     options = parser.parse_args()
     use_profile(options.profile)
-    plan = Plan(
-        tuple(options.seeds), tuple(options.ways), options.ablation_seeds, options.precision, options.clip.resolve()
-    )
+    what = tuple(options.seeds), tuple(options.ways), options.ablation_seeds
+    plan = Plan(*what, options.precision, options.clip.resolve(), longer=options.longer)
     load_course_clip(plan.clip)  # says at once what is missing
     heads = priors()
     runs = all_rows(rows_of, plan.starts(), plan, options.processes)

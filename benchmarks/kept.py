@@ -8,7 +8,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +27,8 @@ from gazecourse.cross_domain import (
     continued,
     few_faces,
     fine_tuning,
+    first_part,
+    second_part,
     source_faces,
     source_set,
     test_faces,
@@ -157,19 +159,40 @@ def common_options(parser: argparse.ArgumentParser, name: str) -> None:
     add("--profile", choices=("quick", "full"), help="sizes; default GAZECOURSE_PROFILE, or quick")
     add("--processes", type=int, default=1, help="trainings side by side, on a CPU")
     add("--precision", default="auto", help="Fabric's name of it, such as bf16-mixed")
+    add("--longer", type=int, default=1, metavar="N", help="N times the profile's epochs, in both parts")
     add("--into", default=name, metavar="NAME", help="write results/NAME.json")
 
 
-def shared_settings(first_part: Recipe, second_part: Recipe) -> dict[str, Any]:
-    """What trainings of all these benchmarks depend on, besides their code, as JSON values."""
-    return {
-        "profile": profile(),
-        "size": asdict(size_of_profile()),
-        "first_part": asdict(first_part),
-        "second_part": asdict(second_part),
-        "fine_tuning": asdict(fine_tuning()),
-        "sources": {s: source_set(s).parameters for s in SOURCES},
-    }
+@dataclass(frozen=True, kw_only=True)
+class TwoParts:
+    """How long a training's two parts are.
+
+    Attributes:
+        longer: so many times the profile's epochs.
+    """
+
+    longer: int = 1
+
+    @property
+    def first_part(self) -> Recipe:
+        """How a network learns gaze."""
+        return replace(first_part(), epochs=self.longer * first_part().epochs)
+
+    @property
+    def second_part(self) -> Recipe:
+        """How it goes on."""
+        return replace(second_part(), epochs=self.longer * second_part().epochs)
+
+    def shared_settings(self) -> dict[str, Any]:
+        """What trainings of all these benchmarks depend on, besides their code, as JSON values."""
+        return {
+            "profile": profile(),
+            "size": asdict(size_of_profile()),
+            "first_part": asdict(self.first_part),
+            "second_part": asdict(self.second_part),
+            "fine_tuning": asdict(fine_tuning()),
+            "sources": {s: source_set(s).parameters for s in SOURCES},
+        }
 
 
 def use_profile(name: str | None) -> None:

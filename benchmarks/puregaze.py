@@ -28,11 +28,11 @@ from kept import (
     Kept,
     Measured,
     Rows,
+    TwoParts,
     all_rows,
     common_options,
     print_errors,
     priors,
-    shared_settings,
     table,
     use_profile,
 )
@@ -52,11 +52,9 @@ from gazecourse.cross_domain import (
     domain_adversarial,
     face_band,
     first,
-    first_part,
     opponent,
     plain,
     purified,
-    second_part,
     target_faces,
     with_blur,
 )
@@ -106,14 +104,13 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(TwoParts):
     """What is trained.
 
     Attributes:
         ways: which of ``WAYS`` are gone.
         ablation_seeds: the first so many seeds also train the ablations.
         precision: Fabric's name of it.
-        longer: so many times the profile's epochs, in both parts.
     """
 
     seeds: tuple[int, ...]
@@ -121,17 +118,6 @@ class Plan:
     ways: tuple[str, ...]
     ablation_seeds: int
     precision: str = "auto"
-    longer: int = 1
-
-    @property
-    def first_part(self) -> Recipe:
-        """How a network learns gaze."""
-        return replace(first_part(), epochs=self.longer * first_part().epochs)
-
-    @property
-    def second_part(self) -> Recipe:
-        """How it goes on."""
-        return replace(second_part(), epochs=self.longer * second_part().epochs)
 
     def starts(self) -> list[Start]:
         """All first parts, seed by seed: what is there when a run is cut off holds whole seeds."""
@@ -147,7 +133,7 @@ class Plan:
         """Everything that trainings depend on, besides their code, as JSON values."""
         opponents = {"purified": opponent(), **ablations()}
         return {
-            **shared_settings(self.first_part, self.second_part),
+            **self.shared_settings(),
             "opponents": {name: asdict(settings) for name, settings in opponents.items()},
             "decoder": decoder_widths(),
             "band": asdict(face_band()),
@@ -293,13 +279,10 @@ def main() -> None:
     common_options(parser, "puregaze")
     parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="what goes on from a first part")
-    parser.add_argument(
-        "--longer", type=int, default=1, metavar="N", help="N times the profile's epochs, in both parts"
-    )
     options = parser.parse_args()
     use_profile(options.profile)
     what = tuple(options.seeds), tuple(options.networks), tuple(options.ways)
-    plan = Plan(*what, options.ablation_seeds, options.precision, options.longer)
+    plan = Plan(*what, options.ablation_seeds, options.precision, longer=options.longer)
     heads = priors()
     found = tables(all_rows(rows_of, plan.starts(), plan, options.processes), plan.networks)
     for network, rows in found.items():

@@ -172,6 +172,18 @@ def test_longer_trainings_are_so_many_times_as_long_and_kept_apart(modules, smal
     assert [recipe.epochs for recipe in recipes] == [3, 3]
 
 
+def test_clip_gaze_trained_longer_is_kept_apart_and_compared_with_networks_trained_as_long(small, clip_path):
+    usual, longer = (small.Plan((0,), (), 0, clip=clip_path, longer=times) for times in (1, 3))
+    assert longer.digest != usual.digest
+    start = small.Start("studio", 0)
+    trained, recipes = small.Trained(start, longer), []
+    trained.learned = lambda method, recipe, start=None, data=None: recipes.append(recipe) or method.build(TINY)
+    trained.alone()
+    trained.with_clip(small.ClipGazeSettings())
+    assert [recipe.epochs for recipe in recipes] == [3, 3, 3]
+    assert small.resnets_of(start, longer).plan.longer == 3
+
+
 def test_the_remedys_rows_learn_from_blurred_faces_one_of_them_with_an_opponent(modules, small, monkeypatch):
     _, _, puregaze = modules
     monkeypatch.setattr(
@@ -256,11 +268,11 @@ def test_without_ways_there_are_clip_gaze_and_its_own_baseline(small, clip_path)
     assert list(small.rows_of(small.Start("wild", 0), plan)) == ["gaze loss alone", "CLIP-Gaze"]
 
 
-def test_open_choices_are_tested_on_the_other_source(small, clip_path, monkeypatch):
-    two = dict(list(small.ABLATIONS["choices"].items())[:2])
-    monkeypatch.setattr(small, "ABLATIONS", {**{way: {} for way in small.ABLATIONS}, "choices": two})
-    rows = small.rows_of(small.Start("wild", 0), small.Plan((0,), ("choices",), 1, clip=clip_path))
-    assert list(rows) == ["gaze loss alone", "CLIP-Gaze", *two]
+def test_open_choices_and_losses_are_tested_on_the_other_source(small, clip_path, monkeypatch):
+    two, one = (dict(list(small.ABLATIONS[way].items())[:n]) for way, n in (("choices", 2), ("losses", 1)))
+    monkeypatch.setattr(small, "ABLATIONS", {**{way: {} for way in small.ABLATIONS}, "choices": two, "losses": one})
+    rows = small.rows_of(small.Start("wild", 0), small.Plan((0,), ("choices", "losses"), 1, clip=clip_path))
+    assert set(rows) == {"gaze loss alone", "CLIP-Gaze", *two, *one}
     assert all(set(row) >= {"studio", *TARGETS, "home"} and "wild" not in row for row in rows.values())
 
 
@@ -351,13 +363,13 @@ def flat(settings, prefix=""):
 def test_networks_are_kept_apart_by_clip_and_settings_but_not_by_the_list_of_ablations(
     modules, clip_path, tmp_path, monkeypatch
 ):
-    clip_gaze, _, _ = modules
+    clip_gaze, kept, _ = modules
     digest = clip_gaze.Plan((0,), (), 1, clip=clip_path).digest
     assert clip_gaze.Plan((1, 2), clip_gaze.WAYS, 3, clip=clip_path).digest == digest
     other = tmp_path / "other.safetensors"
     save_trained(other, load_course_clip(clip_path), note="other")
     assert clip_gaze.Plan((0,), (), 1, clip=other).digest != digest
-    monkeypatch.setattr(clip_gaze, "second_part", lambda: ONE_STEP)
+    monkeypatch.setattr(kept, "second_part", lambda: ONE_STEP)
     assert clip_gaze.Plan((0,), (), 1, clip=clip_path).digest != digest
     monkeypatch.undo()
     monkeypatch.setattr(clip_gaze, "ABLATIONS", {})
