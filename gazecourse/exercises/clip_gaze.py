@@ -97,7 +97,8 @@ def rank_loss(candidate):
         closeness = given[1]
         try:
             same_gradient(
-                lambda s, c=closeness, m=margin: candidate(s, c, m),
+                # Where nothing is ordered, a plain 0 has the right gradient, too: 0 · s gives it a graph.
+                lambda s, c=closeness, m=margin, t=ties: candidate(s, c, m) + (0 * s.sum() if t is None else 0),
                 lambda likeness, c=closeness, m=margin: _rank_loss(likeness, c, m),
                 given[0],
             )
