@@ -750,12 +750,14 @@ print("At home the three losses change the error by less than 1.5°. Elsewhere, 
 # target, all four err alike.
 #
 # These networks have learned in few passes: without labels of the target, not one of them is as good there as the head
-# pose taken as gaze. Here are the same two networks after three times as many, with the baseline and PureGaze of notebook 06:
+# pose taken as gaze. Here are CLIP-Gaze and its network after three times as many, beside notebook 06's:
 
 # %%
 longer = json.loads((RESULTS / "clip_gaze_longer.json").read_text())
-resnets = json.loads((RESULTS / "puregaze_longer.json").read_text())["networks"]["ResNet"]
-print(f"{longer['first_part']['epochs']} + {longer['second_part']['epochs']} passes, seeds {longer['seeds']}")
+notebook_06 = json.loads((RESULTS / "puregaze_longer.json").read_text())
+resnets = notebook_06["networks"]["ResNet"]
+print(f"{longer['first_part']['epochs']} + {longer['second_part']['epochs']} passes, seeds {longer['seeds']}; "
+      f"baseline and PureGaze {notebook_06['seeds']}")  # fmt: skip
 print(f"{'':32}" + "".join(f"{f'{source} → {target}':>22}" for source, target in TASKS))
 LONGER = {
     "baseline": resnets["plain"],
@@ -856,8 +858,9 @@ print("At home CLIP-Gaze's features are in better order than those of its networ
 # Learned prompts tell factors apart better than written ones, and the three learned kinds do so alike. As to order:
 # without the rank loss the features of strangers are in worse order where the source is *studio*, by a little, and from
 # *wild* nothing is decided. The larger part of the gain is there without the rank loss, so it comes with distillation.
-# RankSim's loss does at least as well. And in other domains, for which it was made, no loss improves the order. (After
-# three times as many passes CLIP-Gaze's features are in *worse* order there than those of the gaze loss alone:)
+# RankSim's loss does at least as well. And in other domains, for which it was made, no loss improves the order. After
+# three times as many passes, CLIP-Gaze's features are in *worse* order there than those of the gaze loss alone, in three
+# of the four cases:
 
 # %%
 print(f"{'CLIP-Gaze − gaze loss alone, longer':40}" + "".join(f"{source:>24}" for source in SOURCES))
