@@ -4,7 +4,7 @@
     python benchmarks/calibration.py --longer 3     # networks that learned three times as long
 
 The networks are the ResNets of ``benchmarks/puregaze.py``, trained on *studio* or *wild*; the people are those of the
-test sets of *laptop* and *lab*. Each person's last pictures are tested, and some of the first are the labeled ones. How
+test sets of *laptop* and *lab*. Some of a person's first pictures are the labeled ones, the others are tested. How
 people differ (``calibration.spread_of``) is learned from every other person and used for the rest, and the other way
 round.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import puregaze
 import torch
-from kept import common_options, use_profile
+from kept import options_of_networks, use_profile
 from report import by_seed, write
 from torch import Tensor
 
@@ -26,9 +26,7 @@ from gazecourse.metrics import gaze_error
 from gazecourse.training import predict
 
 PICTURES = (1, 2, 4, 9, 16)
-"""Labeled pictures of a person."""
-TESTED = 25
-"""Last pictures of each person, on which the error is measured."""
+"""Labeled pictures of a person: the first ones. All after the last of these are tested."""
 
 Way = Callable[[Tensor, Tensor, Spread], Calibration]
 
@@ -56,11 +54,12 @@ def errors_of(predicted: Tensor, true: Tensor, person: Tensor) -> dict[str, floa
         spreads.append(spread_of(predicted[others], true[others], person[others]))
         for one in names[half::2]:
             mine, yours = predicted[person == one], true[person == one]
-            found.setdefault("no picture", []).append(gaze_error(mine[-TESTED:], yours[-TESTED:]))
+            tested, wanted = mine[PICTURES[-1] :], yours[PICTURES[-1] :]
+            found.setdefault("no picture", []).append(gaze_error(tested, wanted))
             for count in PICTURES:
                 for name, way in WAYS.items():
                     correct = way(mine[:count], yours[:count], spreads[-1])
-                    error = gaze_error(torch.from_numpy(correct(mine[-TESTED:])).float(), yours[-TESTED:])
+                    error = gaze_error(torch.from_numpy(correct(tested)).float(), wanted)
                     found.setdefault(f"{name}: {count}", []).append(error)
     degrees = {f"spread: {name}": sum(getattr(s, name) for s in spreads) / 2 for name in ("noise", "offset", "slope")}
     for name in ("spread: noise", "spread: offset"):
@@ -71,7 +70,7 @@ def errors_of(predicted: Tensor, true: Tensor, person: Tensor) -> dict[str, floa
 def main() -> None:
     """Measure every network on both target domains and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    common_options(parser, "calibration")
+    options_of_networks(parser, "calibration")
     options = parser.parse_args()
     use_profile(options.profile)
     plan = puregaze.Plan(tuple(options.seeds), ("ResNet",), (), 0, options.precision, longer=options.longer)
@@ -87,7 +86,7 @@ def main() -> None:
             for name, cell in tasks[f"{source} → {target}"].items():
                 print(f"{source} → {target:8}{name:24}" + "  ".join(f"{value:6.2f}" for value in cell["mean"]))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = {**plan.settings(), "seeds": options.seeds, "tested": TESTED}
+    settings = {**plan.settings(), "seeds": options.seeds}
     print(write(options.into, device, **settings, tasks=tasks))
 
 

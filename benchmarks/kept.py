@@ -152,12 +152,17 @@ class Kept(ABC):
 
 
 def common_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """Options that all these benchmarks have; ``name`` is that of the results."""
+    """Options of benchmarks that train; ``name`` is that of the results."""
+    parser.add_argument("--ablation-seeds", type=int, default=3, help="so many seeds also train the ablations")
+    parser.add_argument("--processes", type=int, default=1, help="trainings side by side, on a CPU")
+    options_of_networks(parser, name)
+
+
+def options_of_networks(parser: argparse.ArgumentParser, name: str) -> None:
+    """Options that say which networks are meant; ``name`` is that of the results."""
     add = parser.add_argument
     add("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    add("--ablation-seeds", type=int, default=3, help="so many seeds also train the ablations")
     add("--profile", choices=("quick", "full"), help="sizes; default GAZECOURSE_PROFILE, or quick")
-    add("--processes", type=int, default=1, help="trainings side by side, on a CPU")
     add("--precision", default="auto", help="Fabric's name of it, such as bf16-mixed")
     add("--longer", type=int, default=1, metavar="N", help="N times the profile's epochs, in both parts")
     add("--into", default=name, metavar="NAME", help="write results/NAME.json")

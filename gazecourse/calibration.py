@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gazecourse.metrics import as_float64
 from gazecourse.validation import Array, check_array, check_not_negative, check_positive
 
 FEWEST = 4
@@ -72,7 +73,7 @@ class Calibration:
         Raises:
             TypeError, ValueError: no floating-point array of that shape.
         """
-        gaze = _float64("predicted", predicted, ("...", 2))
+        gaze = as_float64(check_array("predicted", predicted, ("...", 2)))
         return gaze + self.offset + gaze @ self.slope.T
 
 
@@ -85,8 +86,7 @@ def calibrate(predicted: Array, true: Array, spread: Spread) -> Calibration:
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
-    gaze = _float64("predicted", predicted, ("N", 2))
-    errors = _float64("true", true, gaze.shape) - gaze
+    gaze, errors = _gaze_and_errors(predicted, true)
     if not len(gaze):
         raise ValueError("predicted must hold at least one picture; got none.")
     terms = _terms(gaze)
@@ -109,8 +109,7 @@ def spread_of(predicted: Array, true: Array, person: Array) -> Spread:
         TypeError, ValueError: naming the argument; also fewer than two people with ``FEWEST`` pictures or more, or a
             network without error.
     """
-    gaze = _float64("predicted", predicted, ("N", 2))
-    errors = _float64("true", true, gaze.shape) - gaze
+    gaze, errors = _gaze_and_errors(predicted, true)
     check_array("person", person, (len(gaze),), floating=False)
     who = np.asarray(person)
     fits = [_fit(gaze[who == one], errors[who == one]) for one in np.unique(who) if (who == one).sum() >= FEWEST]
@@ -148,6 +147,7 @@ def _terms(gaze: np.ndarray) -> np.ndarray:
     return np.column_stack([np.ones(len(gaze)), gaze])
 
 
-def _float64(name: str, value: Array, shape: tuple[int | str, ...]) -> np.ndarray:
-    check_array(name, value, shape)
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, dtype=np.float64)
+def _gaze_and_errors(predicted: Array, true: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Both [N, 2], the second as true − predicted."""
+    gaze = as_float64(check_array("predicted", predicted, ("N", 2)))
+    return gaze, as_float64(check_array("true", true, gaze.shape)) - gaze

@@ -30,7 +30,8 @@ class Interval(NamedTuple):
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def _as_float64(value: Array) -> np.ndarray:
+def as_float64(value: Array) -> np.ndarray:
+    """An array of float64 from a tensor (wherever it lies, without its gradient) or an array."""
     array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
     return array.astype(np.float64)
 
@@ -46,7 +47,7 @@ def gaze_error(pred: Array, target: Array) -> float:
         TypeError: a tensor with an array, or not floating point.
         ValueError: wrong or empty shapes, NaN or infinity, or a vector of length zero.
     """
-    return float(_as_float64(_angles(pred, target)).mean())
+    return float(as_float64(_angles(pred, target)).mean())
 
 
 def gaze_error_by_person(pred: Array, target: Array, person: Array) -> dict[int, float]:
@@ -63,7 +64,7 @@ def gaze_error_by_person(pred: Array, target: Array, person: Array) -> dict[int,
     Raises:
         TypeError, ValueError: as ``gaze_error``, or for a ``person`` that is not [N] integers.
     """
-    angles = _as_float64(_angles(pred, target))
+    angles = as_float64(_angles(pred, target))
     identities, members = np.unique(_groups("person", person, len(angles)), return_inverse=True)
     means = np.bincount(members, weights=angles) / np.bincount(members)
     return {int(identity): float(mean) for identity, mean in zip(identities, means, strict=True)}
@@ -98,8 +99,7 @@ def landmark_errors(pred: Array, target: Array, scheme: int, normalizer: str = "
     check_choice("scheme", scheme, tuple(OUTER_EYE_CORNERS))
     check_choice("normalizer", normalizer, NORMALIZERS)
     predicted, true = (
-        _as_float64(check_array(name, value, ("...", scheme, 2)))
-        for name, value in (("pred", pred), ("target", target))
+        as_float64(check_array(name, value, ("...", scheme, 2))) for name, value in (("pred", pred), ("target", target))
     )
     if predicted.shape != true.shape:
         raise ValueError(f"pred and target must have the same shape; got {predicted.shape} and {true.shape}.")
@@ -275,7 +275,7 @@ def _values(name: str, values: Array, low: float | None = None) -> np.ndarray:
     check_array(name, values, ("N",), low=low)
     if len(values) == 0:
         raise ValueError(f"{name} must hold at least one value; got none.")
-    return _as_float64(values)
+    return as_float64(values)
 
 
 def _groups(name: str, groups: Array, length: int) -> np.ndarray:

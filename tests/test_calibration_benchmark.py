@@ -44,6 +44,17 @@ def test_where_one_picture_is_noisy_the_most_probable_offset_beats_the_mean_erro
     assert found["offset: 1"] < 0.95 * found["mean error: 1"]
 
 
+def test_offsets_alone_leave_out_the_matrix_and_a_mean_error_is_believed_as_it_is(benchmark):
+    predicted, true, _ = people(offset=0.08)
+    given = predicted[:4], true[:4], benchmark.Spread(0.05, 0.08, 0.5)
+    wanted = (true - predicted)[:4].mean(0).numpy()
+    assert benchmark.calibrate(*given).slope.any()
+    for way in (benchmark.offset_alone, benchmark.mean_offset):
+        assert not way(*given).slope.any()
+    assert benchmark.mean_offset(*given).offset == pytest.approx(wanted, rel=1e-4)
+    assert benchmark.offset_alone(*given).offset == pytest.approx(wanted * 4 * 0.08**2 / (4 * 0.08**2 + 0.05**2))
+
+
 def test_where_people_do_not_differ_the_mean_error_of_one_picture_does_harm(benchmark):
     found = benchmark.errors_of(*people(offset=0.0))
     assert found["mean error: 1"] > 1.2 * found["no picture"]
@@ -60,7 +71,7 @@ def test_tested_pictures_calibrate_nothing_and_spreads_are_those_of_other_people
 
     def watched(mine, yours, spread):
         who = {int(person[(true == one).all(1)]) for one in yours}
-        tested = true[person == next(iter(who))][-benchmark.TESTED :]
+        tested = true[person == next(iter(who))][benchmark.PICTURES[-1] :]
         given.append((who, len(learned_from) - 1, any(bool((tested == one).all(1).any()) for one in yours)))
         return benchmark.calibrate(mine, yours, spread)
 

@@ -184,6 +184,25 @@ def test_clip_gaze_trained_longer_is_kept_apart_and_compared_with_networks_train
     assert small.resnets_of(start, longer).plan.longer == 3
 
 
+def test_longer_reaches_the_trainings_from_the_command_line(modules, clip_path, monkeypatch):
+    clip_gaze, _, puregaze = modules
+
+    class Stop(Exception):
+        pass
+
+    def stop(rows_of, starts, plan, processes):
+        raise Stop(plan)
+
+    for module, more in ((clip_gaze, ["--clip", str(clip_path)]), (puregaze, [])):
+        monkeypatch.setattr(module, "all_rows", stop)
+        monkeypatch.setattr(module, "priors", dict)
+        monkeypatch.setattr(sys, "argv", ["benchmark", "--longer", "3", "--seeds", "7", *more])
+        with pytest.raises(Stop) as stopped:
+            module.main()
+        plan = stopped.value.args[0]
+        assert (plan.longer, plan.seeds) == (3, (7,))
+
+
 def test_the_remedys_rows_learn_from_blurred_faces_one_of_them_with_an_opponent(modules, small, monkeypatch):
     _, _, puregaze = modules
     monkeypatch.setattr(
@@ -342,12 +361,41 @@ def test_ablations_are_done_with_the_first_seeds_and_change_one_thing_each(modul
     assert plan.ablations(clip_gaze.Start("studio", 7)) == {}
     assert plan.goes("PureGaze", clip_gaze.Start("studio", 7))
     assert not plan.goes("probes", clip_gaze.Start("studio", 7))
-    usual = flat(asdict(ClipGazeSettings()))
-    for way in clip_gaze.ABLATIONS.values():
-        for name, settings in way.items():
-            changed = {key for key, value in flat(asdict(settings)).items() if value != usual[key]}
-            assert len(changed) == (3 if name.startswith("weights ×") else 1), name
     assert [(s.source, s.seed) for s in plan.starts()][:3] == [("studio", 5), ("wild", 5), ("studio", 6)]
+
+
+CHANGED = {
+    "without separation": {"weights.separation": 0.0},
+    "without distillation": {"weights.distillation": 0.0},
+    "without rank loss": {"weights.rank": 0.0},
+    "RankSim's loss": {"weights.ranking": "ranksim"},
+    "written prompts": {"prompts": "written"},
+    "CoOp": {"prompts": "coop"},
+    "CoCoOp": {"prompts": "cocoop"},
+    "appearance alone": {"groups": ("appearance",)},
+    "wearable alone": {"groups": ("wearable",)},
+    "quality alone": {"groups": ("quality",)},
+    "weights × 0.1": {f"weights.{name}": 0.1 for name in ("separation", "distillation", "rank")},
+    "weights × 10": {f"weights.{name}": 10.0 for name in ("separation", "distillation", "rank")},
+    "distillation × 0.1": {"weights.distillation": 0.1},
+    "rank loss × 10": {"weights.rank": 10.0},
+    "temperature = 0.01": {"weights.temperature": 0.01},
+    "all factors alike": {"weights.weighting": "uniform"},
+    "cos²": {"weights.similarity": "squared"},
+    "max(0, cos)": {"weights.similarity": "positive"},
+    "centered prompts": {"centered": True},
+    "margin = 0.1": {"weights.margin": 0.1},
+    "violated pairs": {"weights.average": "violated"},
+    "any pairs": {"weights.pairs": "any"},
+}
+
+
+def test_every_ablation_changes_what_its_name_says(modules):
+    clip_gaze, _, _ = modules
+    usual = flat(asdict(ClipGazeSettings()))
+    found = {name: one for way in clip_gaze.ABLATIONS.values() for name, one in way.items()}
+    changed = {n: {k: v for k, v in flat(asdict(one)).items() if v != usual[k]} for n, one in found.items()}
+    assert changed == CHANGED
 
 
 def flat(settings, prefix=""):
