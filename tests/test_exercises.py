@@ -7,8 +7,10 @@ The answers stand in ``right_answers/<module>.py`` (``RIGHT``) and ``wrong_answe
 from __future__ import annotations
 
 import pkgutil
+import re
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +57,16 @@ WORDS = [
     for module, check in CHECKS.items()
     for name, answer, words in _table("wrong_answers", module, "WORDS")
 ]
+
+
+@pytest.mark.parametrize("package", ["right_answers", "wrong_answers"])
+@pytest.mark.parametrize("module", CHECKS)
+def test_no_answer_is_written_and_never_given(package, module):
+    if not (found := find_spec(f"{package}.{module}")):
+        pytest.skip("no answers")
+    text = Path(found.origin).read_text(encoding="utf-8")
+    written = re.findall(r"^def (\w+)", text, re.MULTILINE)
+    assert [name for name in written if len(re.findall(rf"\b{name}\b", text)) < 2] == []
 
 
 @pytest.mark.parametrize(("exercise", "answer"), _answers(RIGHT))

@@ -238,3 +238,21 @@ def test_unknown_profile_is_refused_by_name(monkeypatch):
     monkeypatch.setenv("GAZECOURSE_PROFILE", "huge")
     with pytest.raises(ValueError, match="GAZECOURSE_PROFILE must be quick or full; got 'huge'"):
         profiles.pick(quick=1, full=2)
+
+
+def test_differences_are_drawn_where_they_are_with_their_intervals_and_said():
+    fig = Figure()
+    ax = fig.subplots()
+    found = {"a": {"x → y": (1.0, 0.5, 2.0), "x → z": (-1.0, -3.0, 0.0)}, "b": {"x → y": [2.0], "x → z": [0.5]}}
+    said = plotting.draw_differences(ax, found, of="rival", xlabel="difference (degrees)")
+    first, second = ax.containers
+    assert list(first.lines[0].get_xdata()) == [1.0, -1.0]
+    ends = [segment[:, 0].tolist() for segment in first.lines[2][0].get_segments()]
+    assert ends == [[0.5, 2.0], [-3.0, 0.0]]
+    assert list(second.lines[0].get_xdata()) == [2.0, 0.5]
+    assert [s[:, 0].tolist() for s in second.lines[2][0].get_segments()] == [[2.0, 2.0], [0.5, 0.5]]
+    assert np.all(first.lines[0].get_ydata() < second.lines[0].get_ydata())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["x → y", "x → z"]
+    assert ax.yaxis_inverted()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert "a, x → z: -1.0 [-3.0, +0.0]." in said

@@ -90,6 +90,6 @@ def broadcast(start, context, token, phrases):
 
 RIGHT = {
     "separation_weights": [by_cosine_similarity, by_exponentials, image_by_image],
-    "rank_loss": [with_loops, without_the_diagonal, by_signs],
+    "rank_loss": [with_loops, without_the_diagonal, by_signs, returning_early],
     "personal_prompts": [person_by_person, repeated, broadcast],
 }
