@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 import matplotlib as mpl
@@ -281,3 +281,31 @@ def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze", u
         color=INK,
     )
     text.set_path_effects([patheffects.withStroke(linewidth=3.0, foreground="white")])
+
+
+def draw_differences(
+    ax: Axes, differences: Mapping[str, Mapping[str, Sequence[float]]], *, of: str, xlabel: str
+) -> str:
+    """Differences with their intervals: a line for each task, in it a mark for each rival, and a line at zero.
+
+    Args:
+        ax: the axes to draw on.
+        differences: by rival and task, (mean, low, high), or (mean,) where there is no interval; degrees.
+        of: what the rivals are, for the title of the legend.
+        xlabel: what is taken from what, with its unit.
+    Returns:
+        The same in words, for the figure's description.
+    """
+    tasks = list(next(iter(differences.values())))
+    said = []
+    for number, (rival, by_task) in enumerate(differences.items()):
+        style = dict(color=PALETTE[number], marker=MARKERS[number], linestyle="", capsize=3)
+        at = np.arange(len(tasks)) + 0.22 * (number - (len(differences) - 1) / 2)
+        means, lows, highs = np.array([(*by_task[task], *by_task[task][:1] * 2)[:3] for task in tasks]).T
+        ax.errorbar(means, at, xerr=[means - lows, highs - means], label=rival, **style)
+        for task, mean, low, high in zip(tasks, means, lows, highs, strict=True):
+            said.append(f"{rival}, {task}: {mean:+.1f} [{low:+.1f}, {high:+.1f}].")
+    ax.axvline(0, color="0.5", lw=1)
+    ax.set(yticks=range(len(tasks)), yticklabels=tasks, xlabel=xlabel, ylim=(len(tasks) - 0.5, -0.5))
+    ax.legend(title=of, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return " ".join(said)

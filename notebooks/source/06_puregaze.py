@@ -575,20 +575,13 @@ table_of({"head pose taken as gaze": head_pose_of(longer), "ResNet": resnet["pla
 # %%
 change = {source: resnet["purified − plain"][source] for source in SOURCES}
 fig = Figure(figsize=(7.2, 2.8), layout="constrained")
-ax = fig.subplots()
-said = []
-for row, source in enumerate(SOURCES):
-    for offset, where in enumerate(WHERE):
-        mean, low, high = change[source][where]["mean"]
-        style = dict(color=plotting.PALETTE[offset], marker=plotting.MARKERS[offset], capsize=3)
-        at = row + 0.22 * (offset - 1)
-        ax.errorbar([mean], [at], xerr=[[mean - low], [high - mean]], label=where if row == 0 else None, **style)
-        said.append(f"{source} → {where}: {mean:+.1f} [{low:+.1f}, {high:+.1f}].")
-ax.axvline(0, color="0.5", lw=1)
-ax.set(yticks=range(len(SOURCES)), xlabel="purified − plain (degrees)", ylim=(len(SOURCES) - 0.5, -0.5))
-ax.set_yticklabels([f"trained on {source}" for source in SOURCES])
-ax.legend(title="tested on", loc="center left", bbox_to_anchor=(1.0, 0.5))
-plotting.show(fig, "Change of the gaze error by purification, mean over seeds with 95 % intervals. " + " ".join(said))
+said = plotting.draw_differences(
+    fig.subplots(),
+    {where: {f"trained on {source}": change[source][where]["mean"] for source in SOURCES} for where in WHERE},
+    of="tested on",
+    xlabel="purified − plain (degrees)",
+)
+plotting.show(fig, f"Change of the gaze error by purification, mean over seeds with 95 % intervals. {said}")
 
 # %%
 elsewhere = [change[source][where]["mean"] for source in SOURCES for where in ("laptop", "lab")]

@@ -722,21 +722,9 @@ errors_of([*MAIN, *(f"{name}, fine-tuned" for name in MAIN)])
 # %%
 RIVALS = ["baseline", "PureGaze", "gaze loss alone"]
 fig = Figure(figsize=(8.4, 3.6), layout="constrained")
-ax = fig.subplots()
-said = []
-for number, rival in enumerate(RIVALS):
-    for row, (source, target) in enumerate(TASKS):
-        mean, *interval = cell_of(f"CLIP-Gaze − {rival}", source, target)
-        low, high = interval or (mean, mean)
-        style = dict(color=plotting.PALETTE[number], marker=plotting.MARKERS[number], capsize=3)
-        at = row + 0.22 * (number - 1)
-        ax.errorbar([mean], [at], xerr=[[mean - low], [high - mean]], label=rival if row == 0 else None, **style)
-        said.append(f"minus {rival}, {source} → {target}: {mean:+.1f} [{low:+.1f}, {high:+.1f}].")
-ax.axvline(0, color="0.5", lw=1)
-ax.set(yticks=range(len(TASKS)), xlabel="CLIP-Gaze − rival (degrees)", ylim=(len(TASKS) - 0.5, -0.5))
-ax.set_yticklabels([f"{source} → {target}" for source, target in TASKS])
-ax.legend(title="rival", loc="center left", bbox_to_anchor=(1.0, 0.5))
-plotting.show(fig, "CLIP-Gaze's gaze error less that of its rivals, mean and 95 % interval. " + " ".join(said))
+gaps = {rival: {" → ".join(task): cell_of(f"CLIP-Gaze − {rival}", *task) for task in TASKS} for rival in RIVALS}
+said = plotting.draw_differences(fig.subplots(), gaps, of="rival", xlabel="CLIP-Gaze − rival (degrees)")
+plotting.show(fig, f"CLIP-Gaze's gaze error less that of its rivals, mean and 95 % interval. {said}")
 
 # %%
 at_home = [cell_of("CLIP-Gaze − gaze loss alone", source, "home")[0] for source in SOURCES]
