@@ -1,9 +1,13 @@
 """Landmark losses, heads and label noise (Lin et al. 2021): which loss bears noise, and which head bears a cover?
 
     python benchmarks/landmarks.py --part main --processes 2     # the two comparisons of the paper's argument
-    python benchmarks/landmarks.py --part main --epochs 2        # the same in three quarters of an hour of one core
-    python benchmarks/landmarks.py --processes 2                 # everything
-    python benchmarks/landmarks.py --profile full                # the paper's network, on a GPU
+    python benchmarks/landmarks.py --part grid --seeds 0 1 2 --processes 2 --into landmarks_grid
+    python benchmarks/landmarks.py --part wings --processes 2 --into landmarks_wings
+    python benchmarks/landmarks.py --part wings --losses wing "soft wing" --epochs 12 --seeds 0 1 2 --processes 2 \\
+        --into landmarks_longer
+    python benchmarks/landmarks.py --part heart --faces 400 --epochs 30 --unchanged --processes 2 \\
+        --into landmarks_by_heart
+    python benchmarks/landmarks.py --profile full                # everything with the paper's network, on a GPU
     python benchmarks/landmarks.py --estimate                    # only say what is missing, and what it costs
     python benchmarks/landmarks.py --losses wing "soft wing" --levels 0.06 --heads fc --seeds 7 --into again
 
@@ -25,7 +29,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +42,9 @@ from gazecourse.alignment import (
     PENALTIES,
     PIXELS,
     SOURCES,
+    UNCHANGED,
     AlignmentFaces,
+    Augmentation,
     alignment,
     augmentation,
     covered_faces,
@@ -56,6 +62,7 @@ from gazecourse.faces.dataset import face_set
 from gazecourse.faces.rendering import render
 from gazecourse.files import atomic_write
 from gazecourse.landmark_noise import face_sizes, noise_learned
+from gazecourse.losses import soft_wing
 from gazecourse.metrics import cumulative_errors, landmark_errors, nme
 from gazecourse.models.structure_coherent import HEADS
 from gazecourse.paths import runs_dir
@@ -72,6 +79,18 @@ STUDIED = 200
 """Test faces of moderate pose, of all domains, on which regions are covered, one after another."""
 OVERHEAD = 1.25
 """Time of a training with its tests, in times of its steps alone."""
+TAIL = 19.5
+"""Pixels at which soft wing's slope, ω₂/(ε + |x|), has fallen to 1."""
+
+
+def tailed(residual: torch.Tensor) -> torch.Tensor:
+    """Soft wing up to 19.5 pixels, L1 beyond: far errors never pull less than in L1, as in wing."""
+    x = residual.abs()
+    return torch.where(x < TAIL, soft_wing(x), x - TAIL + soft_wing(x.new_tensor(TAIL)))
+
+
+TAILED = "soft wing, L1 beyond"
+LOSSES = PENALTIES | {TAILED: tailed}
 
 
 @dataclass(frozen=True, order=True)
@@ -79,7 +98,7 @@ class Cell:
     """One way to train.
 
     Attributes:
-        loss: name in ``PENALTIES``.
+        loss: name in ``LOSSES``.
         level: of the label noise.
         head: "static", "dynamic" or "fc".
         relative: with the relative location loss.
@@ -111,9 +130,14 @@ PARTS = {
     ],
     "losses": product(PENALTIES, LEVELS, ("fc",), (False,)),
     "heads": product(("soft wing",), LEVELS, HEADS, (False, True)),
+    "wings": product((*WINGS, TAILED), (0.0, LEVELS[-1]), ("fc",), (False,)),
+    "heart": product(("L1", *WINGS), (0.02, LEVELS[-1]), ("fc",), (False,)),
     "all": product(PENALTIES, LEVELS, HEADS, (False, True)),
 }
-"""What can be asked for by name: the paper's two arguments; all losses; all heads; everything."""
+PARTS["grid"] = list(dict.fromkeys(PARTS["losses"] + PARTS["heads"]))
+"""What can be asked for by name: the paper's two arguments; all losses; all heads; what outliers have to do with wing
+and soft wing; what is learned by heart, where the noise lies below soft wing's logarithm and where it lies above;
+everything; all losses with one head, and all heads with one loss."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,7 @@ class Plan:
         recipe: epochs, batch size, peak learning rate.
         faces: training faces; the first so many of each domain, in equal parts.
         precision: Fabric's name of it.
+        changes: how training faces are changed.
     """
 
     cells: tuple[Cell, ...]
@@ -132,6 +157,7 @@ class Plan:
     recipe: Recipe
     faces: int
     precision: str = "auto"
+    changes: Augmentation = field(default_factory=augmentation)
 
     def trainings(self) -> list[tuple[Cell, int]]:
         """Seed by seed: what is there when a run is cut off holds whole seeds."""
@@ -145,7 +171,7 @@ class Plan:
             "recipe": asdict(self.recipe),
             "faces": self.faces,
             "sources": {domain: face_set(domain, "train").parameters for domain in SOURCES},
-            "augmentation": asdict(augmentation()),
+            "augmentation": asdict(self.changes),
             "precision": self.precision,
         }
 
@@ -184,7 +210,14 @@ Measured = dict
 def measure(cell: Cell, seed: int, plan: Plan) -> Measured:
     """Train one network and measure it."""
     noisy = learned_from(plan.faces).with_noise(cell.level, seed)
-    method = alignment(noisy.labels, noisy.side, cell.head, PENALTIES[cell.loss], relative_location=cell.relative)
+    method = alignment(
+        noisy.labels,
+        noisy.side,
+        cell.head,
+        LOSSES[cell.loss],
+        relative_location=cell.relative,
+        settings=plan.changes,
+    )
     began = time.perf_counter()
     model, _ = fit(method, noisy, plan.recipe, seed=seed, fabric=make_fabric(precision=plan.precision))
     seconds = time.perf_counter() - began
@@ -289,7 +322,7 @@ def seconds_a_step(head: str, plan: Plan) -> float:
     """Mean time of five steps after two that do not count, as one of several processes takes it."""
     faces = learned_from(plan.faces)
     faces = faces.subset(torch.arange(7 * plan.recipe.batch_size) % len(faces))
-    method = alignment(faces.labels, faces.side, head)
+    method = alignment(faces.labels, faces.side, head, settings=plan.changes)
     times: list[float] = []
 
     def timed(model: nn.Module, batch: object) -> dict[str, torch.Tensor]:
@@ -353,6 +386,11 @@ def contrasts(cells: Iterable[Cell]) -> dict[str, tuple[Cell, Cell]]:
     for cell in sorted(cells):
         others = {
             "soft wing − wing": (cell.loss == "soft wing", Cell("wing", cell.level, cell.head, cell.relative)),
+            "wing − L1": (cell.loss == "wing", Cell("L1", cell.level, cell.head, cell.relative)),
+            "soft wing − L1": (cell.loss == "soft wing", Cell("L1", cell.level, cell.head, cell.relative)),
+            "L1 beyond − soft wing": (cell.loss == TAILED, Cell("soft wing", cell.level, cell.head, cell.relative)),
+            "L1 beyond − wing": (cell.loss == TAILED, Cell("wing", cell.level, cell.head, cell.relative)),
+            "noise − none": (cell.level > 0, Cell(cell.loss, 0.0, cell.head, cell.relative)),
             "with − without L_rel": (cell.relative, Cell(cell.loss, cell.level, cell.head, False)),
             f"{cell.head} with L_rel − fc": (
                 cell.head != "fc" and cell.relative,
@@ -415,20 +453,23 @@ def _plan(options: argparse.Namespace) -> Plan:
     usual = recipe()
     chosen = Recipe(options.epochs or usual.epochs, usual.batch_size, usual.rate)
     faces = options.faces or sum(face_set(domain, "train").images for domain in SOURCES)
-    return Plan(tuple(cells), tuple(options.seeds), chosen, faces, options.precision)
+    changes = UNCHANGED if options.unchanged else augmentation()
+    return Plan(tuple(cells), tuple(options.seeds), chosen, faces, options.precision, changes)
 
 
 def main() -> None:
     """Train everything that is not yet there, print the table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=tuple(PARTS), default="all", help="which cells (default: all)")
-    parser.add_argument("--losses", nargs="+", choices=tuple(PENALTIES), default=list(PENALTIES))
-    parser.add_argument("--levels", nargs="+", type=float, choices=LEVELS, default=list(LEVELS))
+    parser.add_argument("--losses", nargs="+", choices=tuple(LOSSES), default=list(LOSSES))
+    levels = sorted({cell.level for part in PARTS.values() for cell in part})
+    parser.add_argument("--levels", nargs="+", type=float, choices=levels, default=levels)
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
     parser.add_argument("--relative", choices=("both", "with", "without"), default="both", help="L_rel")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--epochs", type=int, help="default: the profile's")
     parser.add_argument("--faces", type=int, help="training faces; default: all of the profile's")
+    parser.add_argument("--unchanged", action="store_true", help="leave training faces as they are")
     parser.add_argument("--profile", choices=("quick", "full"), help="sizes; default GAZECOURSE_PROFILE, or quick")
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side, on a CPU")
     parser.add_argument("--precision", default="auto", help="Fabric's name of it")

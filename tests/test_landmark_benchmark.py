@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gazecourse.alignment import AlignmentFaces, Scale, covered_faces, landmarks_of
+from gazecourse.alignment import MILD, UNCHANGED, AlignmentFaces, Scale, covered_faces, landmarks_of
 from gazecourse.comparison import Recipe
 from gazecourse.faces import rendering
 from gazecourse.faces.dataset import FaceDataset
@@ -57,10 +57,11 @@ def small(monkeypatch, cache, rendered):
 
 def test_everything_is_each_loss_at_each_level_with_each_head_with_and_without_relative_location():
     assert len(PARTS["all"]) == len(set(PARTS["all"])) == 5 * 3 * 3 * 2
-    for part in PARTS.values():
-        assert set(part) <= set(PARTS["all"])
+    for part in ("main", "losses", "heads", "grid"):
+        assert set(PARTS[part]) <= set(PARTS["all"])
     assert len(PARTS["losses"]) == 15
     assert len(PARTS["heads"]) == 18
+    assert len(PARTS["grid"]) == len(set(PARTS["grid"])) == 15 + 18 - 3
 
 
 def test_the_main_part_holds_both_arguments_of_the_paper():
@@ -78,11 +79,15 @@ def test_compared_cells_differ_in_what_the_comparison_says_alone():
     for name, (first, second) in pairs.items():
         assert first in PARTS["all"]
         assert second in PARTS["all"]
-        assert first.level == second.level
         same_loss, same_head, same_relative = (
             first.loss == second.loss, first.head == second.head, first.relative == second.relative
         )  # fmt: skip
-        if name.startswith("soft wing − wing"):
+        if name.startswith("noise"):
+            continue
+        assert first.level == second.level
+        if name.startswith("wing − L1") or name.startswith("soft wing − L1"):
+            assert (second.loss, same_head, same_relative) == ("L1", True, True)
+        elif name.startswith("soft wing − wing"):
             assert (second.loss, same_head, same_relative) == ("wing", True, True)
         elif name.startswith("with − without"):
             assert (same_loss, same_head, first.relative, second.relative) == (True, True, True, False)
@@ -91,6 +96,26 @@ def test_compared_cells_differ_in_what_the_comparison_says_alone():
         else:
             assert (same_loss, same_head) == (True, False)
     assert sum(name.startswith("soft wing − wing") for name in pairs) == 3 * 3 * 2
+
+
+def test_the_wings_part_tells_what_a_tail_of_l1_changes_and_what_noise_costs_each_loss():
+    names = contrasts(PARTS["wings"])
+    for level in ("0", "0.06"):
+        tail = Cell("soft wing, L1 beyond", float(level), "fc", False)
+        assert names[f"L1 beyond − soft wing: {tail}"] == (tail, Cell("soft wing", float(level), "fc", False))
+        assert names[f"L1 beyond − wing: {tail}"] == (tail, Cell("wing", float(level), "fc", False))
+    assert names["noise − none: wing, noise 0.06, fc, without L_rel"] == (WING, Cell("wing", 0.0, "fc", False))
+    assert not any(name.startswith("noise − none") and ", noise 0," in name for name in names)
+
+
+def test_soft_wing_with_a_tail_is_soft_wing_up_to_where_its_slope_is_one_and_has_slope_one_from_there():
+    x = torch.tensor([0.5, 3.0, -19.0, 19.499, 19.501, -40.0, 500.0], dtype=torch.float64, requires_grad=True)
+    value = benchmark.tailed(x)
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    torch.testing.assert_close(value[:4], soft_wing(x[:4]))
+    assert abs(value[4] - value[3]) < 0.01, "without a step"
+    assert slope[3].item() == pytest.approx(1.0, abs=1e-3)
+    assert slope[4:].tolist() == [1.0, -1.0, 1.0]
 
 
 def test_trainings_go_seed_by_seed():
@@ -103,7 +128,7 @@ def test_kept_measurements_have_names_of_their_own_for_cells_seeds_and_settings(
     paths = {one.path(*training) for training in one.trainings()}
     assert len(paths) == 3 * 90
     assert plan().path(FC, 0) == plan(WING, seeds=(4,)).path(FC, 0), "others trained beside it change nothing"
-    for changes in ({"recipe": Recipe(2, 8)}, {"faces": 16}, {"precision": "bf16-mixed"}):
+    for changes in ({"recipe": Recipe(2, 8)}, {"faces": 16}, {"precision": "bf16-mixed"}, {"changes": UNCHANGED}):
         assert plan(**changes).path(FC, 0) != plan().path(FC, 0)
 
 
@@ -172,11 +197,14 @@ def test_a_cell_trains_what_its_name_says_with_its_own_seed(small, monkeypatch):
     for cell, seed in ((FC, 3), (Cell("wing", 0.03, "static", True), 4)):
         with pytest.raises(InterruptedError):
             benchmark.measure(cell, seed, plan())
-    assert seeds == [3, 4]
-    (labels, side, head, penalty, options), second = asked
+    with pytest.raises(InterruptedError):
+        benchmark.measure(FC, 5, plan(changes=UNCHANGED))
+    assert seeds == [3, 4, 5]
+    (labels, side, head, penalty, options), second, third = asked
+    assert third[-1]["settings"] == UNCHANGED
     assert torch.equal(labels, benchmark.learned_from(24).with_noise(0.06, 3).labels)
-    assert (side, head, penalty, options) == (32, "fc", soft_wing, {"relative_location": False})
-    assert second[2:] == ("static", wing, {"relative_location": True})
+    assert (side, head, penalty, options) == (32, "fc", soft_wing, {"relative_location": False, "settings": MILD})
+    assert second[2:] == ("static", wing, {"relative_location": True, "settings": MILD})
 
 
 def test_errors_below_a_cover_and_beside_it_are_told_apart(small, monkeypatch):
@@ -327,12 +355,12 @@ def test_tables_hold_every_cell_and_comparison_of_the_plan_and_are_json(cache):
 def test_options_choose_cells(monkeypatch):
     parser_defaults = {
         "part": "all", "losses": ["wing", "soft wing"], "levels": [0.06], "heads": ["fc", "dynamic"],
-        "relative": "with", "seeds": [3], "epochs": 2, "faces": 600, "precision": "auto",
+        "relative": "with", "seeds": [3], "epochs": 2, "faces": 600, "precision": "auto", "unchanged": True,
     }  # fmt: skip
     chosen = benchmark._plan(type("Options", (), parser_defaults)())
     assert len(chosen.cells) == 4
     assert all(cell.relative and cell.level == 0.06 for cell in chosen.cells)
-    assert (chosen.recipe.epochs, chosen.faces, chosen.seeds) == (2, 600, (3,))
+    assert (chosen.recipe.epochs, chosen.faces, chosen.seeds, chosen.changes) == (2, 600, (3,), UNCHANGED)
 
 
 def test_the_graph_heads_share_is_measured_in_time_and_operations():
