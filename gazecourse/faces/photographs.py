@@ -1,0 +1,68 @@
+"""Rendered photographs: the people of a domain before a webcam, anywhere in its picture, with every label known.
+
+Rendered faces come as a network sees them, cut out and normalized. A real picture is what comes before: a whole room,
+with a face somewhere in it. On photographs that are rendered, each step from such a picture to a gaze can be measured
+by itself: where the face is, its landmarks, its pose, its gaze.
+
+>>> faces = FaceDataset("laptop", "test").some(8)
+>>> photos, labels = Renderer(PHOTO_SIZE).render(photographed(faces.factors))
+>>> labels["landmarks"]  # pixels of the photographs
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gazecourse.faces.attributes import Factors
+from gazecourse.faces.draws import Draws
+from gazecourse.validation import check_positive, check_whole, describe
+
+PHOTO_SIZE = (480, 640)
+"""Height and width in pixels, as webcams have them."""
+DISTANCES = (450.0, 750.0)
+"""Range of the face's distance along the line of sight of the camera, mm."""
+ASIDE = (0.25, 0.15)
+"""How far off the middle a face may be, right and down, in its distance: a quarter is 14°."""
+
+
+def photographed(factors: Factors, focal: float = 1.0, seed: int = 0) -> Factors:
+    """The same faces before a camera with a fixed focal length, somewhere in its picture.
+
+    Head and gaze target move together, so that head pose and gaze in the camera's frame stay what they were. Blur stays
+    what it was on the face; the sensor has the picture's pixels.
+
+    Args:
+        factors: B faces, of any camera.
+        focal: focal length of the camera in widths of its picture; 1 is an angle of view of 53°, as webcams have.
+        seed: of the places.
+    Returns:
+        Factors for a renderer of ``PHOTO_SIZE`` or any other size of 3 : 4.
+    Raises:
+        TypeError, ValueError: no factors, or a focal length that is not above 0.
+    """
+    if not isinstance(factors, Factors):
+        raise TypeError(f"factors must be Factors; got {describe(factors)}.")
+    check_positive("focal", focal)
+    place = _places(factors, check_whole("seed", seed, 0))
+    aspect = PHOTO_SIZE[0] / PHOTO_SIZE[1]
+    lens = torch.tensor([[focal, 0.0, 0.5], [0.0, focal, aspect / 2], [0.0, 0.0, 1.0]])
+    before = factors.camera[:, 0, 0] / factors.head_position[:, 2]  # widths of the picture to a mm of the face
+    zoom = (focal / place[:, 2]) / before
+    return factors.replace(
+        camera=lens.expand_as(factors.camera),
+        head_position=place,
+        target=factors.target + place - factors.head_position,
+        normalization=torch.eye(3).expand_as(factors.normalization),
+        defocus=factors.defocus * zoom,
+        motion=factors.motion * zoom.unsqueeze(1),
+        resolution=1.0,
+    )
+
+
+def _places(factors: Factors, seed: int) -> Tensor:
+    """Face centers [B, 3] in the camera's frame, mm; those of a face do not depend on the others of its batch."""
+    draws = Draws([f"photograph/{seed}/{number}" for number in factors.seed.tolist()], 3)
+    distance = draws.uniform(*DISTANCES)
+    across, down = (distance * draws.uniform(-most, most) for most in ASIDE)
+    return torch.stack([across, down, distance], dim=1).to(factors.head_position)
