@@ -1,9 +1,10 @@
 """Train the landmark network that `look` finds faces' landmarks with, on rendered faces of all four domains.
 
     python data_scripts/train_landmarks.py                    # the quick profile's faces, on a CPU
+    python data_scripts/train_landmarks.py --people 200 --images 4000 --epochs 15    # more people, rendered for it
     python data_scripts/train_landmarks.py --estimate         # only say how long that takes here
     python data_scripts/train_landmarks.py --profile full     # the full profile's, on a GPU
-    python data_scripts/train_landmarks.py --epochs 1 --images 100 --out /tmp/landmarks.safetensors --dry   # a trial
+    python data_scripts/train_landmarks.py --epochs 1 --images 100 --people 10 --out /tmp/landmarks.safetensors --dry
 
 Every face is cut to the square around its landmarks, as it is in photographs, and turned, moved, scaled and covered
 at random, for a detector's box is not that of the landmarks. The weights go to gazecourse/models/landmarks.safetensors
@@ -55,10 +56,10 @@ SHAKEN = replace(DETECTED, rotation=10.0, translation=0.06, scale=(0.9, 1.1), mi
 """Boxes as far off as a detector's, to be tested with."""
 
 
-def faces(split: str, images: int | None, side: int) -> AlignmentFaces:
-    """The faces of all domains, of each the first ``images``, cut as photographs are."""
-    sets = [FaceDataset(domain, split) for domain in SOURCES]
-    return AlignmentFaces([one.subset(range(min(images or len(one), len(one)))) for one in sets], side, boxed=True)
+def faces(split: str, side: int, **sizes: int | None) -> AlignmentFaces:
+    """The faces of all domains, cut as photographs are; ``images`` and ``people`` of each, other than the profile's."""
+    changes = {name: value for name, value in sizes.items() if value is not None}
+    return AlignmentFaces([FaceDataset(domain, split, **changes) for domain in SOURCES], side, boxed=True)
 
 
 def shaken(test: AlignmentFaces) -> AlignmentFaces:
@@ -111,7 +112,8 @@ def card(found: dict[str, dict[str, Score]], described: dict) -> str:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", choices=PROFILES, help="of the faces; default GAZECOURSE_PROFILE, or quick")
-    parser.add_argument("--images", type=int, help="of each domain and split (default: all)")
+    parser.add_argument("--images", type=int, help="to train on, of each domain (default: the profile's)")
+    parser.add_argument("--people", type=int, help="to train on, of each domain (default: the profile's)")
     parser.add_argument("--side", type=int, default=112, help="of the images, pixels (default: 112)")
     parser.add_argument("--head", choices=HEADS, default="static", help="of the network (default: static)")
     parser.add_argument("--graph-width", type=int, default=64, help="features of a node (default: 64)")
@@ -130,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = _arguments(argv)
     if wanted.profile:
         os.environ["GAZECOURSE_PROFILE"] = wanted.profile
-    training = faces("train", wanted.images, wanted.side)
+    training = faces("train", wanted.side, images=wanted.images, people=wanted.people)
     sizes = Scale(wanted.side, "small", wanted.graph_width)
     method = alignment(training.labels, wanted.side, wanted.head, settings=DETECTED, sizes=sizes)
     if wanted.estimate:
@@ -151,11 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if size > LARGEST_FILE:
         print(f"error: a shipped checkpoint has at most {LARGEST_FILE / 1e6:.0f} MB", file=sys.stderr)
         return 1
-    test = faces("test", wanted.images, wanted.side)
+    test = faces("test", wanted.side)
     found = measured(wanted.out, test)
-    settings = {
-        name: value for name, value in vars(wanted).items() if name not in ("out", "dry", "estimate", "profile")
-    }
+    settings = {name: value for name, value in vars(wanted).items() if name not in NOT_RECORDED}
     described = {"training_images": len(training), "test_images": len(test), "bytes": size, **settings}
     described |= {"training_people": len(training.people), "test_people": len(test.people)}
     described |= {"parameters": sum(p.numel() for p in model.parameters()), "minutes": round(minutes, 1)}

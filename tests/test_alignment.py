@@ -475,11 +475,30 @@ def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tm
     script = load_script()
     sets = {faces.domain: faces for faces in rendered}
     monkeypatch.setattr(script, "SOURCES", tuple(sets))
-    monkeypatch.setattr(script, "FaceDataset", lambda domain, split: sets[domain])
+    asked = []
+
+    def face_dataset(domain, split, **changes):
+        asked.append((domain, split, changes))
+        return sets[domain].subset(range(changes.get("images", len(sets[domain]))))
+
+    monkeypatch.setattr(script, "FaceDataset", face_dataset)
     written = {}
     monkeypatch.setattr(script, "write", lambda name, device, **content: written.update(content, name=name))
     out = tmp_path / "landmarks.safetensors"
-    options = ["--epochs", "1", "--images", "9", "--batch-size", "9", "--side", "32", "--out", str(out)]
+    options = [
+        "--epochs",
+        "1",
+        "--images",
+        "9",
+        "--people",
+        "3",
+        "--batch-size",
+        "9",
+        "--side",
+        "32",
+        "--out",
+        str(out),
+    ]
     assert script.main([*options, "--estimate"]) == 0
     assert "minutes for 1 epochs of 18 faces" in capsys.readouterr().out
     assert not out.exists()
@@ -487,10 +506,14 @@ def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tm
     assert not written
     card = out.with_suffix(".md").read_text(encoding="utf-8")
     assert "18 rendered faces" in card
-    assert "| a detector's boxes | all | 18 |" in card
+    assert "| a detector's boxes | all | 24 |" in card
+    assert asked[-4:] == [
+        *((domain, "train", {"images": 9, "people": 3}) for domain in sets),
+        *((domain, "test", {}) for domain in sets),
+    ], "tested on what the profile tests on, whatever it learned from"
     assert script.main(options) == 0
     assert written["name"] == "landmark_net"
-    assert written["scores"]["true boxes"]["all"]["faces"] == 18
+    assert written["scores"]["true boxes"]["all"]["faces"] == 24
     photo = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8)
     assert landmarks_in_photo(load_landmark_net(out), photo, (20, 10, 60, 60)).shape == (68, 2)
     monkeypatch.setattr(script, "LARGEST_FILE", 1000)
