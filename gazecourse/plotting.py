@@ -284,15 +284,16 @@ def prior_line(ax: Axes, error: float, label: str = "head pose taken as gaze", u
 
 
 def draw_differences(
-    ax: Axes, differences: Mapping[str, Mapping[str, Sequence[float]]], *, of: str, xlabel: str
+    ax: Axes, differences: Mapping[str, Mapping[str, Sequence[float]]], *, of: str, xlabel: str, form: str = "+.1f"
 ) -> str:
     """Differences with their intervals: a line for each task, in it a mark for each rival, and a line at zero.
 
     Args:
         ax: the axes to draw on.
-        differences: by rival and task, (mean, low, high), or (mean,) where there is no interval; degrees.
+        differences: by rival and task, (mean, low, high), or (mean,) where there is no interval.
         of: what the rivals are, for the title of the legend.
         xlabel: what is taken from what, with its unit.
+        form: of the numbers in the description.
     Returns:
         The same in words, for the figure's description.
     """
@@ -303,8 +304,9 @@ def draw_differences(
         at = np.arange(len(tasks)) + 0.22 * (number - (len(differences) - 1) / 2)
         means, lows, highs = np.array([(*by_task[task], *by_task[task][:1] * 2)[:3] for task in tasks]).T
         ax.errorbar(means, at, xerr=[means - lows, highs - means], label=rival, **style)
-        for task, mean, low, high in zip(tasks, means, lows, highs, strict=True):
-            said.append(f"{rival}, {task}: {mean:+.1f} [{low:+.1f}, {high:+.1f}].")
+        for task, *values in zip(tasks, means, lows, highs, strict=True):
+            mean, low, high = (format(value, form) for value in values)
+            said.append(f"{rival}, {task}: {mean} [{low}, {high}].")
     ax.axvline(0, color="0.5", lw=1)
     ax.set(yticks=range(len(tasks)), yticklabels=tasks, xlabel=xlabel, ylim=(len(tasks) - 0.5, -0.5))
     ax.legend(title=of, loc="center left", bbox_to_anchor=(1.0, 0.5))
