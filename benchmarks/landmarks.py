@@ -3,8 +3,9 @@
     python benchmarks/landmarks.py --part main --processes 2     # the two comparisons of the paper's argument
     python benchmarks/landmarks.py --part grid --seeds 0 1 2 --processes 2 --into landmarks_grid
     python benchmarks/landmarks.py --part wings --processes 2 --into landmarks_wings
-    python benchmarks/landmarks.py --part wings --losses wing "soft wing" --epochs 12 --seeds 0 1 2 --processes 2 \\
-        --into landmarks_longer
+    python benchmarks/landmarks.py --part losses --levels 0 0.06 --processes 2 --into landmarks_losses
+    python benchmarks/landmarks.py --part wings --losses wing "soft wing" --relative without --epochs 12 \\
+        --seeds 0 1 2 --processes 2 --into landmarks_longer
     python benchmarks/landmarks.py --part heart --faces 400 --epochs 30 --unchanged --processes 2 \\
         --into landmarks_by_heart
     python benchmarks/landmarks.py --profile full                # everything with the paper's network, on a GPU
@@ -130,7 +131,10 @@ PARTS = {
     ],
     "losses": product(PENALTIES, LEVELS, ("fc",), (False,)),
     "heads": product(("soft wing",), LEVELS, HEADS, (False, True)),
-    "wings": product((*WINGS, TAILED), (0.0, LEVELS[-1]), ("fc",), (False,)),
+    "wings": [
+        *product((*WINGS, TAILED), (0.0, LEVELS[-1]), ("fc",), (False,)),
+        *product(WINGS, LEVELS[-1:], ("fc",), (True,)),
+    ],
     "heart": product(("L1", *WINGS), (0.02, LEVELS[-1]), ("fc",), (False,)),
     "all": product(PENALTIES, LEVELS, HEADS, (False, True)),
 }
