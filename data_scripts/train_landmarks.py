@@ -8,7 +8,8 @@
 
 Every face is cut to the square around its landmarks, as it is in photographs, and turned, moved, scaled and covered
 at random, for a detector's box is not that of the landmarks. The weights go to gazecourse/models/landmarks.safetensors
-in half precision, what they are and can do to landmarks.md beside it, the measurements to results/landmark_net.json.
+in half precision, what they are and can do into a model card, docs/landmarks.md, the measurements to
+results/landmark_net.json.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ from gazecourse.comparison import Recipe, fit
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.files import atomic_write
 from gazecourse.models.structure_coherent import HEADS, load_landmark_net
-from gazecourse.paths import LANDMARK_MODEL
+from gazecourse.paths import LANDMARK_MODEL, RESULTS
 from gazecourse.profiles import PROFILES, profile
 from gazecourse.training import make_fabric
 from gazecourse.widgets.live_curve import LiveCurve
 
+MODEL_CARD = RESULTS.parent / "docs" / "landmarks.md"
 LARGEST_FILE = 4_000_000
 """Bytes that a shipped checkpoint may have."""
 NOT_RECORDED = ("out", "dry", "estimate", "profile")
@@ -160,10 +162,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     described |= {"training_people": len(training.people), "test_people": len(test.people)}
     described |= {"parameters": sum(p.numel() for p in model.parameters()), "minutes": round(minutes, 1)}
     text = card(found, {**described, "command": " ".join(["data_scripts/train_landmarks.py", *sys.argv[1:]])})
-    with atomic_write(wanted.out.with_suffix(".md")) as temporary:
-        temporary.write_text(text, encoding="utf-8")
     print(text)
     if not wanted.dry:
+        with atomic_write(MODEL_CARD) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         device = "cuda" if torch.cuda.is_available() else "cpu"
         table = {boxes: {name: asdict(score) for name, score in own.items()} for boxes, own in found.items()}
         print(write("landmark_net", device, profile=profile(), **described, scores=table))

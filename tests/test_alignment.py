@@ -484,6 +484,8 @@ def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tm
     monkeypatch.setattr(script, "FaceDataset", face_dataset)
     written = {}
     monkeypatch.setattr(script, "write", lambda name, device, **content: written.update(content, name=name))
+    card_file = tmp_path / "landmarks.md"
+    monkeypatch.setattr(script, "MODEL_CARD", card_file)
     out = tmp_path / "landmarks.safetensors"
     options = [
         "--epochs",
@@ -504,7 +506,8 @@ def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tm
     assert not out.exists()
     assert script.main([*options, "--dry"]) == 0
     assert not written
-    card = out.with_suffix(".md").read_text(encoding="utf-8")
+    assert not card_file.exists()
+    card = capsys.readouterr().out
     assert "18 rendered faces" in card
     assert "| a detector's boxes | all | 24 |" in card
     assert asked[-4:] == [
@@ -512,6 +515,7 @@ def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tm
         *((domain, "test", {}) for domain in sets),
     ], "tested on what the profile tests on, whatever it learned from"
     assert script.main(options) == 0
+    assert "18 rendered faces" in card_file.read_text(encoding="utf-8")
     assert written["name"] == "landmark_net"
     assert written["scores"]["true boxes"]["all"]["faces"] == 24
     photo = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8)
