@@ -67,9 +67,15 @@ def course_map() -> str:
         times = f"{chapter.reading} min | {minutes_to_solve(chapter)} min"
         rows.append(f"| {chapter.number} | {title} | {chapter.builds} | {times} |")
     hours = {c.stem: (c.reading + minutes_to_solve(c)) / 60 for c in CHAPTERS}
-    rows.append("")
-    rows.append(
+    rows += ["", _extent(here, hours)]
+    return "\n".join(rows)
+
+
+def _extent(here: set[str], hours: dict[str, float]) -> str:
+    """How much of the course this version holds, in a sentence or two."""
+    if len(here) == len(CHAPTERS):
+        return f"{len(CHAPTERS)} notebooks, about {sum(hours.values()):.0f} hours."
+    return (
         f"This version holds {len(here)} of {len(CHAPTERS)} notebooks, about {sum(hours[stem] for stem in here):.1f} "
         f"of {sum(hours.values()):.0f} hours. The planned ones come with later releases."
     )
-    return "\n".join(rows)

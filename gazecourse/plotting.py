@@ -298,10 +298,10 @@ def draw_differences(
         The same in words, for the figure's description.
     """
     tasks = list(next(iter(differences.values())))
-    said = []
+    said, step = [], min(0.22, 0.8 / len(differences))
     for number, (rival, by_task) in enumerate(differences.items()):
         style = dict(color=PALETTE[number], marker=MARKERS[number], linestyle="", capsize=3)
-        at = np.arange(len(tasks)) + 0.22 * (number - (len(differences) - 1) / 2)
+        at = np.arange(len(tasks)) + step * (number - (len(differences) - 1) / 2)
         means, lows, highs = np.array([(*by_task[task], *by_task[task][:1] * 2)[:3] for task in tasks]).T
         ax.errorbar(means, at, xerr=[means - lows, highs - means], label=rival, **style)
         for task, *values in zip(tasks, means, lows, highs, strict=True):

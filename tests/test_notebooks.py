@@ -397,6 +397,13 @@ def test_course_map_links_what_is_here_and_calls_the_rest_planned(tmp_path, monk
     assert "1 of 12 notebooks, about 1.2 of" in table
 
 
+def test_course_map_of_the_whole_course_plans_nothing_more(monkeypatch):
+    monkeypatch.setattr(course, "available", lambda: {chapter.stem for chapter in course.CHAPTERS})
+    table = course.course_map()
+    assert "planned" not in table
+    assert table.splitlines()[-1].startswith("12 notebooks, about ")
+
+
 @pytest.mark.parametrize("solved", [False, True], ids=["learner", "solved"])
 def test_notebook_00_shows_the_course_map_of_this_version(solved):
     cells = _stored(notebooks.NOTEBOOKS / "source" / "00_start_here.py", solved).cells
