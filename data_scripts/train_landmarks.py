@@ -51,6 +51,33 @@ from gazecourse.training import make_fabric
 from gazecourse.widgets.live_curve import LiveCurve
 
 MODEL_CARD = RESULTS.parent / "docs" / "landmarks.md"
+CARD = """\
+# Model card: the course's landmark network
+
+Finds the 68 landmarks (iBUG scheme) of a face in a square: `StructureCoherentNet` after Lin et al. 2021 with the {head}
+graph head, soft wing and the relative location loss; {parameters:,} parameters, images of {side}², in half precision, at
+`gazecourse/models/landmarks.safetensors`.
+
+**Data.** {training_images:,} rendered faces of {training_people} people from the domains {domains}, cut to the square
+around their landmarks. No photograph of a person.
+
+**Training.** `python {command}`:
+{epochs} epochs, batches of {batch_size}, {minutes} minutes, seed {seed}; turned, moved, scaled and partly covered at
+random.
+
+**Use.** `python -m gazecourse look`; `gazecourse.models.structure_coherent.load_landmark_net()`.
+
+**Limits.** Rendered faces are not photographs; `benchmarks/real_photos.py` tells what it makes of seven of these. It
+answers for anything that it is shown, also where there is no face. Not for identifying, grading or watching people.
+
+**License.** MIT, as the code.
+
+**Test.** {test_images:,} rendered faces of {test_people} other people. NME by the inter-ocular distance; failures are
+faces with an NME above 10 %. "A detector's boxes" are turned, moved and scaled at random, as detectors' are.
+
+| boxes | faces | number | NME | failures |
+|:--|:--|--:|--:|--:|
+"""
 LARGEST_FILE = 4_000_000
 """Bytes that a shipped checkpoint may have."""
 NOT_RECORDED = ("out", "dry", "estimate", "profile")
@@ -87,28 +114,7 @@ def card(found: dict[str, dict[str, Score]], described: dict) -> str:
         for boxes, own in found.items()
         for subset, score in own.items()
     ]
-    return "\n".join([
-        "# landmarks.safetensors",
-        "",
-        "68 landmarks (iBUG scheme) of a face in a square: `StructureCoherentNet` after Lin et al. 2021, with "
-        f"{described['parameters']:,} parameters, for images of {described['side']}², in half precision.",
-        "",
-        "- **Use**: `python -m gazecourse look`; `gazecourse.models.structure_coherent.load_landmark_net()`.",
-        f"- **Trained on** {described['training_images']:,} rendered faces of {described['training_people']} people of "
-        f"the domains {', '.join(SOURCES)}, {described['epochs']} epochs in {described['minutes']} minutes "
-        f"(`python {described['command']}`). No photograph of a person was used.",
-        "- **Limits**: rendered faces are not photographs. On real faces it is less precise than below, the less the "
-        "further a face is from the renderer's range of poses, ages, beards and light. Do not use it to identify, "
-        "grade or watch people.",
-        "- **License**: MIT, as the code.",
-        "",
-        "Tested on rendered faces of other people; NME by the inter-ocular distance, failures at an NME above 10 %:",
-        "",
-        "| boxes | faces | number | NME | failures |",
-        "|:--|:--|--:|--:|--:|",
-        *rows,
-        "",
-    ])  # fmt: skip
+    return CARD.format(**described, domains=", ".join(SOURCES)) + "\n".join([*rows, ""])
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
