@@ -55,7 +55,7 @@ CARD = """\
 # Model card: the course's landmark network
 
 Finds the 68 landmarks (iBUG scheme) of a face in a square: `StructureCoherentNet` after Lin et al. 2021 with the {head}
-graph head, soft wing and the relative location loss; {parameters:,} parameters, images of {side}², in half precision, at
+graph head, soft wing and the relative location loss; {parameters:,} parameters, images of {side}². In half precision at
 `gazecourse/models/landmarks.safetensors`.
 
 **Data.** {training_images:,} rendered faces of {training_people} people from the domains {domains}, cut to the square
