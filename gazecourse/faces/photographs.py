@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gazecourse.faces.attributes import Factors
 from gazecourse.faces.draws import Draws
+from gazecourse.normalization import normalizing_rotation
 from gazecourse.validation import check_positive, check_whole, describe
 
 PHOTO_SIZE = (480, 640)
@@ -29,8 +30,10 @@ ASIDE = (0.25, 0.15)
 def photographed(factors: Factors, focal: float = 1.0, seed: int = 0) -> Factors:
     """The same faces before a camera with a fixed focal length, somewhere in its picture.
 
-    Head and gaze target move together, so that head pose and gaze in the camera's frame stay what they were. Blur stays
-    what it was on the face; the sensor has the picture's pixels.
+    Face, light and gaze target are turned about the camera together. So whoever normalizes the photograph gets the face
+    that the factors were drawn for: its head pose and gaze are those of the domain, wherever it stands in the picture.
+    Only its distance, and with it the perspective, is another. Blur stays what it was on the face; the sensor has the
+    picture's pixels.
 
     Args:
         factors: B faces, of any camera.
@@ -49,10 +52,13 @@ def photographed(factors: Factors, focal: float = 1.0, seed: int = 0) -> Factors
     lens = torch.tensor([[focal, 0.0, 0.5], [0.0, focal, aspect / 2], [0.0, 0.0, 1.0]])
     before = factors.camera[:, 0, 0] / factors.head_position[:, 2]  # widths of the picture to a mm of the face
     zoom = (focal / place[:, 2]) / before
+    back = normalizing_rotation(place, torch.eye(3).expand_as(factors.head_rotation)).mT
     return factors.replace(
         camera=lens.expand_as(factors.camera),
+        head_rotation=back @ factors.head_rotation,
         head_position=place,
-        target=factors.target + place - factors.head_position,
+        target=place + (back @ (factors.target - factors.head_position).unsqueeze(2)).squeeze(2),
+        light_direction=factors.light_direction @ back.mT,
         normalization=torch.eye(3).expand_as(factors.normalization),
         defocus=factors.defocus * zoom,
         motion=factors.motion * zoom.unsqueeze(1),
