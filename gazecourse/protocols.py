@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from gazecourse import cross_domain
 from gazecourse.datasets.releases import SETS
@@ -31,6 +31,8 @@ PARTS = {"mpiifacegaze": None, "eyediap": 4}
 TRAIN = {"eth_xgaze": ["train"], "gaze360": ["train"]}
 TEST = {"gaze360": ["test"], "eth_xgaze": ["test"]}
 """Splits of the sets that have any."""
+RENDERED = "rendered"
+"""All rendered domains together, to be trained on: the widest choice for a system that is to look at photographs."""
 CROSS = (
     ("eth_xgaze", "mpiifacegaze"),
     ("eth_xgaze", "eyediap"),
@@ -61,8 +63,8 @@ def base(name: str) -> str:
         ValueError: there is no such set.
     """
     found = name.split("-")[0]
-    if found not in (*DOMAINS, *SETS):
-        raise ValueError(f"set must be one of {', '.join((*DOMAINS, *SETS))}; got {name!r}.")
+    if found not in (*DOMAINS, RENDERED, *SETS):
+        raise ValueError(f"set must be one of {', '.join((*DOMAINS, RENDERED, *SETS))}; got {name!r}.")
     return found
 
 
@@ -77,13 +79,17 @@ def faces(name: str, role: str, size: int) -> Dataset:
     Where a real set's faces have no landmarks, the usual places of both eyes stand in for them.
 
     Args:
-        name: a rendered domain, or a prepared set as in ``datasets.store.find``.
+        name: a rendered domain, all of them ("rendered", for training), or a prepared set as in ``datasets.store.find``.
         role: "train" or "test".
         size: height and width of the faces in pixels; rendered ones have the profile's.
     Raises:
-        ValueError, FileNotFoundError, CourseError: no such set, not prepared, or damaged.
+        ValueError, FileNotFoundError, CourseError: no such set, not prepared, damaged, or not for this role.
     """
     known = base(name)
+    if known == RENDERED:
+        if role == "test":
+            raise CourseError(f"{RENDERED} is to be trained on; test on one of {', '.join(DOMAINS)} or on a real set.")
+        return ConcatDataset([faces(domain, role, size) for domain in DOMAINS])
     if known in DOMAINS:
         if role == "test":
             return cross_domain.test_faces(known)

@@ -90,6 +90,18 @@ def test_rendered_domains_are_sets_too(monkeypatch):
     assert asked == [("source", "studio"), ("test", "lab"), ("laptop", "train"), ("test", "laptop")]
 
 
+def test_all_rendered_domains_together_are_trained_on_and_not_tested_on(monkeypatch):
+    monkeypatch.setattr(cross_domain, "source_faces", lambda domain: [domain] * 3)
+    monkeypatch.setattr(cross_domain, "test_faces", lambda domain: [f"other people of {domain}"])
+    monkeypatch.setattr(protocols, "FaceDataset", lambda domain, split: [domain] * 2)
+    (fold,) = folds("rendered", "lab", 16)
+    assert list(fold.train()) == ["studio"] * 3 + ["wild"] * 3 + ["laptop"] * 2 + ["lab"] * 2
+    assert fold.test() == ["other people of lab"]
+    assert not is_real("rendered")
+    with pytest.raises(CourseError, match="rendered is to be trained on; test on one of studio, wild"):
+        folds("studio", "rendered", 16)[0].test()
+
+
 def test_labels_that_nobody_has_cannot_be_evaluated():
     with pytest.raises(CourseError, match=r"ETH-XGaze keeps the labels of its test set.*predict RUN --on eth_xgaze"):
         folds("gaze360", "eth_xgaze", 112)
@@ -102,7 +114,9 @@ def test_a_name_stands_for_its_set(name, expected):
 
 
 def test_unknown_sets_are_named_with_those_there_are():
-    with pytest.raises(ValueError, match=r"set must be one of studio, wild, laptop, lab, mpiifacegaze, .*; got 'moon'"):
+    with pytest.raises(
+        ValueError, match=r"set must be one of studio, wild, laptop, lab, rendered, mpiifacegaze, .*; got 'moon'"
+    ):
         folds("studio", "moon", 112)
 
 
