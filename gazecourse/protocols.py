@@ -79,7 +79,7 @@ def faces(name: str, role: str, size: int) -> Dataset:
     Where a real set's faces have no landmarks, the usual places of both eyes stand in for them.
 
     Args:
-        name: a rendered domain, all of them ("rendered", for training), or a prepared set as in ``datasets.store.find``.
+        name: a rendered domain, "rendered" for all of them, or a prepared set as in ``datasets.store.find``.
         role: "train" or "test".
         size: height and width of the faces in pixels; rendered ones have the profile's.
     Raises:
