@@ -73,8 +73,8 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
         "train",
         help="train a gaze system on one set and test it on others",
         description="Sets are rendered domains (studio, wild, laptop, lab; as a source also rendered, which is all of "
-        "them) or prepared real ones. With the source as target, the set's own protocol: MPIIFaceGaze leaves each person "
-        "out, EYEDIAP a quarter of the people.",
+        "them) or prepared real ones. With the source as target, the set's own protocol: MPIIFaceGaze leaves each "
+        "person out, EYEDIAP a quarter of the people.",
     )
     train.add_argument("system", metavar="SYSTEM", help="puregaze, full_face, rt_gene ... (train list names all)")
     train.add_argument("--source", metavar="SET", help="what to learn from")

@@ -114,9 +114,7 @@ def test_a_name_stands_for_its_set(name, expected):
 
 
 def test_unknown_sets_are_named_with_those_there_are():
-    with pytest.raises(
-        ValueError, match=r"set must be one of studio, wild, laptop, lab, rendered, mpii.*; got 'moon'"
-    ):
+    with pytest.raises(ValueError, match=r"set must be one of studio, wild, laptop, lab, rendered, mpii.*; got 'moon'"):
         folds("studio", "moon", 112)
 
 

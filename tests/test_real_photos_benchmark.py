@@ -90,7 +90,8 @@ def face(offset=0.0):
 
 @pytest.fixture
 def fitted(monkeypatch):
-    monkeypatch.setattr(benchmark, "head_pose", lambda points, lens: type("Pose", (), {"error": 0.4}))
+    pose = {"error": 0.4, "position": np.array([0.0, 300.0, 400.0])}
+    monkeypatch.setattr(benchmark, "head_pose", lambda points, lens: type("Pose", (), pose))
 
 
 def test_landmarks_are_measured_against_those_set_by_hand_in_distances_of_the_eyes(fitted):
@@ -110,6 +111,16 @@ def test_a_gaze_that_ignores_the_mirror_is_off_by_twice_its_yaw(fitted):
     assert angular_error(torch.tensor([0.0, 0.2]), torch.tensor([0.0, -0.2])) == pytest.approx(
         np.degrees(0.4), abs=1e-3
     )
+
+
+def test_gaze_is_measured_against_the_way_to_the_camera_only_of_those_who_look_into_it(fitted):
+    blank = np.zeros((*SIZE, 3), np.uint8)
+    into_it, down = Gazer([0.0, -0.6, -0.8]), Gazer([0.0, 0.0, -1.0])
+    found = measured(Photo("Obama", blank), lambda picture: [face()], [into_it, down])
+    assert found["gaze"] == [pytest.approx(0.0, abs=1e-4), pytest.approx(36.87, abs=0.01)]
+    assert "gaze" not in measured(Photo("Obama2", blank), lambda picture: [face()], [into_it])
+    known = Photo("rendered 3", blank, face(), np.array([0.0, 0.0, -1.0]))
+    assert measured(known, lambda picture: [face()], [down])["gaze"] == [pytest.approx(0.0, abs=1e-4)]
 
 
 def test_the_largest_face_counts_and_none_is_counted_as_not_found(fitted):
