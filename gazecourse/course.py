@@ -40,7 +40,7 @@ CHAPTERS = (
     Chapter("08_clip_gaze", "CLIP-Gaze", "separation by language, ranking by gaze", 60, 50),
     Chapter("09_landmark_losses", "Landmark losses", "wing and soft wing under label noise", 45, 40),
     Chapter("10_structure_coherent", "Structure-coherent landmarks", "graph convolutions on a face", 50, 50),
-    Chapter("11_capstone", "Capstone", "gaze from a photograph, and a project of your own", 60, 120),
+    Chapter("11_capstone", "Capstone", "gaze from a photograph, and a project of your own (90 min more)", 60, 120),
 )
 
 

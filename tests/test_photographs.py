@@ -80,14 +80,27 @@ def test_a_face_has_its_place_whatever_faces_are_beside_it_and_another_with_anot
     assert not torch.equal(photographed(factors, seed=1).head_position, whole.head_position)
 
 
-def test_blur_stays_what_it_was_on_the_face(factors):
-    factors = factors.replace(defocus=0.01)
+def test_light_falls_on_the_head_as_it_did(factors):
     photos = photographed(factors)
+
+    def in_the_heads_frame(some):
+        return some.light_direction @ some.head_rotation  # rows: Rᵀ l
+
+    torch.testing.assert_close(in_the_heads_frame(photos), in_the_heads_frame(factors), atol=1e-5, rtol=0)
+    assert not torch.allclose(photos.light_direction, factors.light_direction, atol=0.01)
+
+
+def test_blur_stays_what_it_was_on_the_face_and_the_sensor_has_the_pictures_pixels(factors):
+    factors = factors.replace(defocus=0.01, motion=torch.tensor([0.02, -0.01]), resolution=0.3)
+    photos = photographed(factors)
+    assert (photos.resolution == 1).all()
 
     def face_width(some):
         return some.camera[:, 0, 0] / some.head_position[:, 2]
 
     torch.testing.assert_close(photos.defocus / face_width(photos), factors.defocus / face_width(factors))
+    widths = face_width(photos).unsqueeze(1), face_width(factors).unsqueeze(1)
+    torch.testing.assert_close(photos.motion / widths[0], factors.motion / widths[1])
 
 
 def test_what_is_no_face_and_a_focal_length_of_zero_are_refused_by_name(factors):
