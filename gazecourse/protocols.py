@@ -33,6 +33,7 @@ TEST = {"gaze360": ["test"], "eth_xgaze": ["test"]}
 """Splits of the sets that have any."""
 RENDERED = "rendered"
 """All rendered domains together, to be trained on: the widest choice for a system that is to look at photographs."""
+ONLY_A_SOURCE = f"{RENDERED} is to be trained on; test on one of {', '.join(DOMAINS)} or on a real set."
 CROSS = (
     ("eth_xgaze", "mpiifacegaze"),
     ("eth_xgaze", "eyediap"),
@@ -88,7 +89,7 @@ def faces(name: str, role: str, size: int) -> Dataset:
     known = base(name)
     if known == RENDERED:
         if role == "test":
-            raise CourseError(f"{RENDERED} is to be trained on; test on one of {', '.join(DOMAINS)} or on a real set.")
+            raise CourseError(ONLY_A_SOURCE)
         return ConcatDataset([faces(domain, role, size) for domain in DOMAINS])
     if known in DOMAINS:
         if role == "test":
@@ -123,7 +124,7 @@ def folds(source: str, target: str, size: int) -> list[Fold]:
     """The trainings of a protocol, each with its test.
 
     Raises:
-        ValueError, FileNotFoundError, CourseError: see ``faces``; or the target keeps its test labels.
+        ValueError, FileNotFoundError, CourseError: see ``faces``; or the target keeps its test labels, or has none.
     """
     first, second = base(source), base(target)
     if second == "eth_xgaze":
@@ -131,6 +132,8 @@ def folds(source: str, target: str, size: int) -> list[Fold]:
             "ETH-XGaze keeps the labels of its test set, so there is nothing to evaluate: train without --target, then "
             "type python -m gazecourse predict RUN --on eth_xgaze and hand the file to its authors' server."
         )
+    if second == RENDERED:  # now, and not after the training
+        raise CourseError(ONLY_A_SOURCE)
     _require(source, target)
     if first != second or first not in PARTS:
         return [Fold("", partial(faces, source, "train", size), partial(faces, target, "test", size))]

@@ -99,7 +99,9 @@ def test_all_rendered_domains_together_are_trained_on_and_not_tested_on(monkeypa
     assert fold.test() == ["other people of lab"]
     assert not is_real("rendered")
     with pytest.raises(CourseError, match="rendered is to be trained on; test on one of studio, wild"):
-        folds("studio", "rendered", 16)[0].test()
+        folds("studio", "rendered", 16)
+    with pytest.raises(CourseError, match="rendered is to be trained on"):
+        protocols.faces("rendered", "test", 16)
 
 
 def test_labels_that_nobody_has_cannot_be_evaluated():
