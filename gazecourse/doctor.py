@@ -25,7 +25,13 @@ _OLDEST_PYTHON = (3, 11)
 _GIB = 2**30
 
 #: Distributions whose module has another name.
-_MODULES = {"scikit-learn": "sklearn", "umap-learn": "umap", "pillow": "PIL", "jupyter-scatter": "jscatter"}
+_MODULES = {
+    "scikit-learn": "sklearn",
+    "umap-learn": "umap",
+    "pillow": "PIL",
+    "jupyter-scatter": "jscatter",
+    "opencv-python-headless": "cv2",
+}
 
 _CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _CHROMIUM_PLACES = (

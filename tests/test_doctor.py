@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -211,3 +214,12 @@ def test_faces_that_are_not_rendered_are_only_a_remark(cache, monkeypatch):
     assert "faces of wild: 0 of 3,600 images" in finding.text
     assert finding.note
     assert not finding.remedy
+
+
+def test_every_dependency_is_looked_for_under_the_name_that_it_is_imported_by():
+    """By what ``pyproject.toml`` says now: what is installed here may be older."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    names = [re.match(r"[\w.-]+", entry).group() for entry in project["project"]["dependencies"]]
+    assert "opencv-python-headless" in names
+    modules = {name: doctor._MODULES.get(name, name.replace("-", "_")) for name in names}
+    assert [name for name, module in modules.items() if find_spec(module) is None] == []
