@@ -70,8 +70,8 @@ print(f"photo {photo.shape}, {photo.dtype}")
 
 # %% [markdown]
 # ## 2 · A box
-# First: where is the face? That is a problem of its own, and solved by others. The course takes the detector of Viola and
-# Jones (2001), which comes with OpenCV and needs no download. It is old, fast, and blind to faces in profile;
+# First: where is the face? That is a problem of its own, and solved by others. The course takes the detector of Viola
+# and Jones (2001), which comes with OpenCV and needs no download. It is old, fast, and blind to faces in profile;
 # `results/detectors.json` says how it did beside others. Its boxes are those of its training data, so they are moved
 # and scaled to where landmarks lie.
 
@@ -83,10 +83,10 @@ assert len(boxes) == 1
 
 # %% [markdown]
 # ## 3 · Landmarks
-# The network of notebooks 09 and 10 says where the 68 landmarks lie in the box. The one that comes with the course has the
-# static graph head, soft wing and the relative location loss, and has learned from rendered faces alone
-# (`docs/landmarks.md`). It learned with boxes around landmarks, and a detector's boxes only resemble
-# those. So it is asked twice: the second time with the box around its first answer.
+# The network of notebooks 09 and 10 says where the 68 landmarks lie in the box. The one that comes with the course has
+# the static graph head, soft wing and the relative location loss, and has learned from rendered faces alone
+# (`docs/landmarks.md`). It learned with boxes around landmarks, and a detector's boxes only resemble those. So it is
+# asked twice: the second time with the box around its first answer.
 
 # %%
 landmark_net = load_landmark_net()
@@ -170,9 +170,10 @@ print(f"image {face.image.shape}, landmarks in it {list(in_face.shape)}, R {face
 
 # %% [markdown]
 # ## 6 · A gaze network
-# Any of the course's systems can stand here. We take the plain ResNet of notebook 06. It looks at the face itself and is
-# told neither landmarks nor head pose, so that it cannot be misled by those that were found. And it learns from all four
-# domains together, for nobody knows which of them a photograph resembles most. It is tested on unseen people of *laptop*.
+# Any of the course's systems can stand here. We take the plain ResNet of notebook 06. It looks at the face itself and
+# is told neither landmarks nor head pose, so that it cannot be misled by those that were found. And it learns from all
+# four domains together, for nobody knows which of them a photograph resembles most. It is tested on unseen people of
+# *laptop*.
 
 # %% tags=["nbval-ignore-output"]
 people = ConcatDataset([FaceDataset(domain, "train") for domain in DOMAINS])
@@ -205,8 +206,8 @@ print("On faces as it knows them, the network is well below the head pose.")
 
 # %% [markdown]
 # ## 7 · Back to the photograph
-# The network answers in the normalized camera's frame: (0, 0) means "into the virtual camera". The photograph has another
-# camera. $R$ led from its frame to the normalized one, so the way back is
+# The network answers in the normalized camera's frame: (0, 0) means "into the virtual camera". The photograph has
+# another camera. $R$ led from its frame to the normalized one, so the way back is
 #
 # $$\mathbf{g} = R^\top \mathbf{g}_n .$$
 #
@@ -255,11 +256,11 @@ plotting.show(
 print(f"gaze in the camera's frame: pitch {pitch:+.1f}°, yaw {yaw:+.1f}°")
 
 # %% [markdown]
-# In the run whose output comes with the course, the arrow is short and points down: the face lies above the middle of the
-# picture, and who looks from there into the lens looks down. Seen from the lens, she looks at its height and a few degrees
-# to its side. Who looks at the photograph would say: into the lens. But nobody measured it, and so nobody can say by how
-# many degrees the arrow is off. A photograph is a demonstration and not a measurement. The library takes the same stages
-# for every face in a picture:
+# In the run whose output comes with the course, the arrow is short and points down: the face lies above the middle of
+# the picture, and who looks from there into the lens looks down. Seen from the lens, she looks at its height and a few
+# degrees to its side. Who looks at the photograph would say: into the lens. But nobody measured it, and so nobody can
+# say by how many degrees the arrow is off. A photograph is a demonstration and not a measurement. The library takes the
+# same stages for every face in a picture:
 
 # %%
 gazer = Gazer(network, method.forward, size)
@@ -284,9 +285,9 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# Now let one stage after the other do with an estimate what it had been told. First the network gets the face as the true
-# head pose cuts it. Then the pose is fitted to the true landmarks. Then the landmarks are the network's, in the true
-# box. At last the box is the detector's: nothing is told any more. The camera is known throughout.
+# Now let one stage after the other do with an estimate what it had been told. First the network gets the face as the
+# true head pose cuts it. Then the pose is fitted to the true landmarks. Then the landmarks are the network's, in the
+# true box. At last the box is the detector's: nothing is told any more. The camera is known throughout.
 
 # %% tags=["nbval-ignore-output"]
 webcam = truth.camera[0].double().numpy() * np.array([[640.0], [640.0], [1.0]])
@@ -333,8 +334,8 @@ assert not any(off[stage][seen].isnan().any() for stage in STAGES)
 print("The detector finds nearly all of these faces; the others are left out below.")
 
 # %% [markdown]
-# How do you say what a stage adds? The same photograph was looked at four times, so compare photograph by photograph. And
-# people, not pictures, are what is drawn at random: take each person's mean first.
+# How do you say what a stage adds? The same photograph was looked at four times, so compare photograph by photograph.
+# And people, not pictures, are what is drawn at random: take each person's mean first.
 #
 # **Your turn** (●○○ · 6 min). The effect of a change on each person.
 
@@ -377,11 +378,11 @@ print("Together, the stages before the gaze network cost less than two degrees h
 # interval excludes zero. That is good news for the pipeline, and says where work pays.
 #
 # ## 9 · Calibration: a few pictures of one person
-# A part of the error is the same in all pictures of a person. Eyes differ in ways that no picture shows: the axis of sight
-# is off the eye's own axis by up to 5°, to another side in everybody. (Ours have no such angle; what remains is what the
-# network takes for gaze in *this* face.) With a few pictures whose gaze is known the common part can be found and taken
-# away. Let a person's offset be normally distributed over people with a standard deviation $s$, and the rest of a
-# picture's error with $\sigma$. Then the most probable offset after $n$ pictures is
+# A part of the error is the same in all pictures of a person. Eyes differ in ways that no picture shows: the axis of
+# sight is off the eye's own axis by up to 5°, to another side in everybody. (Ours have no such angle; what remains is
+# what the network takes for gaze in *this* face.) With a few pictures whose gaze is known the common part can be found
+# and taken away. Let a person's offset be normally distributed over people with a standard deviation $s$, and the rest
+# of a picture's error with $\sigma$. Then the most probable offset after $n$ pictures is
 #
 # $$\hat b = \frac{n s^2}{n s^2 + \sigma^2} \; \bar e ,$$
 #
@@ -405,8 +406,8 @@ person_offset = check.person_offset(person_offset)
 
 # %% [markdown]
 # $s$ and $\sigma$ must come from somewhere, too: from the *other* unseen people. The scatter of a person's errors about
-# their mean gives $\sigma$; the scatter of people's means, less the part that $\sigma$ makes, gives $s$. Then for each person
-# draw $n$ pictures and correct the rest. Beside your offset stands the mean error, taken at its word.
+# their mean gives $\sigma$; the scatter of people's means, less the part that $\sigma$ makes, gives $s$. Then for each
+# person draw $n$ pictures and correct the rest. Beside your offset stands the mean error, taken at its word.
 
 
 # %%
@@ -461,9 +462,9 @@ assert np.mean(rest["offset"][16]) < uncorrected + 0.1
 print("One picture at its word does harm; weighed against other people it does not.")
 
 # %% [markdown]
-# The further a network is from home, the more there is to correct. `benchmarks/calibration.py` did the same for a ResNet
-# on domains that it had not seen, and let each person's gaze be stretched as well (`calibration.calibrate`: offset and
-# matrix). Mean gaze error in degrees over seeds, with 95 % intervals:
+# The further a network is from home, the more there is to correct. `benchmarks/calibration.py` did the same for a
+# ResNet on domains that it had not seen, and let each person's gaze be stretched as well (`calibration.calibrate`:
+# offset and matrix). Mean gaze error in degrees over seeds, with 95 % intervals:
 
 # %%
 measured = json.loads((RESULTS / "calibration.json").read_text())
@@ -490,15 +491,19 @@ print("Sixteen pictures lower the error of every task; the intervals do not over
 explorer = LookExplorer(Finder(detector, landmark_net), gazer, path)
 explorer.show()
 
+# %%
+assert angular_error(torch.from_numpy(explorer.found[0].gaze), gaze) < 0.01
+print("What it shows first is what you found in section 7.")
+
 # %% [markdown]
-# The same from the command line, with a system that `train` made: `python -m gazecourse train resnet --source rendered`,
-# then `python -m gazecourse look photo.jpg --into seen.jpg`, or `look --camera 0`.
+# The same from the command line, with a system that `train` made: `python -m gazecourse train resnet --source
+# rendered`, then `python -m gazecourse look photo.jpg --into seen.jpg`, or `look --camera 0`.
 #
 # **How far can you trust it?** It has learned from rendered faces alone. `benchmarks/real_photos.py` looked at seven
-# photographs of six people, beside forty rendered ones. Two of the seven have landmarks set by hand, and on five the people
-# look into the lens, as far as one can see; so their gaze is known. For all of them one can ask what happens when the
-# picture changes and nothing should, or something known should: in a mirror, turned by ten degrees, at half the size, in
-# less light, with noise. Means, with 95 % intervals over people:
+# photographs of six people, beside forty rendered ones. Two of the seven have landmarks set by hand, and on five the
+# people look into the lens, as far as one can see; so their gaze is known. For all of them one can ask what happens
+# when the picture changes and nothing should, or something known should: in a mirror, turned by ten degrees, at half
+# the size, in less light, with noise. Means, with 95 % intervals over people:
 
 # %%
 looked_at = json.loads((RESULTS / "real_photos.json").read_text())["tables"]
@@ -521,17 +526,18 @@ assert looked_at["real"]["gaze, mirrored"]["mean"][1] > looked_at["rendered"]["g
 print("On photographs of people the error is larger than on rendered ones, and a mirror moves the gaze further.")
 
 # %% [markdown]
-# From rendered to real the errors about double: gaze is 11° off the lens instead of 5° off the truth, and the landmarks of
-# the one face that has some by hand and was found are 7 % off instead of 3 %. (The other is Albert Einstein's, small,
-# laughing, under much white hair: the detector does not see it. It also misses seven of the forty rendered people, and all
-# seven are bald, white-haired or white-bearded. Whom a detector does not see, nothing after it can help.) Landmarks bear all five changes. Gaze bears noise, size and turns. It does not bear a
-# mirror as well as it should, and a picture that is simply made darker moves it most: cameras expose faces rightly, and so
-# do our rendered ones, so that the network never had to learn what darkness means. Six people are few; these numbers say
-# what to be careful about, not how good the network is.
+# From rendered to real the errors about double: gaze is 11° off the lens instead of 5° off the truth, and the landmarks
+# of the one face that has some by hand and was found are 7 % off instead of 3 %. (The other is Albert Einstein's,
+# small, laughing, under much white hair: the detector does not see it. It also misses seven of the forty rendered
+# people, and all seven are bald, white-haired or white-bearded. Whom a detector does not see, nothing after it can
+# help.) Landmarks bear all five changes. Gaze bears noise, size and turns. It does not bear a mirror as well as it
+# should, and a picture that is simply made darker moves it most: cameras expose faces rightly, and so do our rendered
+# ones, so that the network never had to learn what darkness means. Six people are few; these numbers say what to be
+# careful about, not how good the network is.
 #
 # ## 11 · Your project
-# **Your turn** (90 minutes, or a weekend). Take one factor that is not gaze, say *before* you look what it does to this network, then
-# find out. You have what no real data set has: the same face with and without it.
+# **Your turn** (90 minutes, or a weekend). Take one factor that is not gaze, say *before* you look what it does to this
+# network, then find out. You have what no real data set has: the same face with and without it.
 #
 # 1. **Ask.** One factor, one sentence: "Sunglasses raise the error."
 # 2. **Predict.** By how many degrees, from where to where? Write down why you think so.
@@ -540,9 +546,9 @@ print("On photographs of people the error is larger than on rendered ones, and a
 # 5. **Look.** At the faces with the largest change. Is the change what you meant it to be?
 # 6. **Conclude.** Held, did not hold, or not decided. And for which faces, which network?
 #
-# Here is a small one, from beginning to end. The question: do sunglasses disturb the network? The prediction: yes, by 2° to
-# 6°. Dark lenses hide the eyes, and what remains, the head pose, errs by nearly 8° here; but they let some light through,
-# and some of the faces that it learned from wore them.
+# Here is a small one, from beginning to end. The question: do sunglasses disturb the network? The prediction: yes, by
+# 2° to 6°. Dark lenses hide the eyes, and what remains, the head pose, errs by nearly 8° here; but they let some light
+# through, and some of the faces that it learned from wore them.
 
 # %%
 CHANGE = "sunglasses"  # a name in CHANGES, or a function of your own from Factors to Factors
@@ -599,8 +605,8 @@ print("The change alters many faces and no gaze.")
 
 # %% [markdown]
 # In the run whose output comes with the course, sunglasses raise the error by about two degrees, and the interval over
-# people excludes zero: they do harm. Whether by as much as was predicted, ten people cannot say: *not decided*. That is a
-# result. It tells what the next experiment needs, more people, and it would not have been seen without a prediction
+# people excludes zero: they do harm. Whether by as much as was predicted, ten people cannot say: *not decided*. That is
+# a result. It tells what the next experiment needs, more people, and it would not have been seen without a prediction
 # written down before. Note also what the faces below the numbers show: through some lenses one still sees the eyes.
 #
 # **When is a project good?**
@@ -613,11 +619,12 @@ print("The change alters many faces and no gaze.")
 # | result | a mean | a mean with an interval over people | and faces looked at, the largest effects explained |
 # | conclusion | more than was measured | held, did not hold, or not decided | and where it will stop being true |
 #
-# **Ideas.** Whom does the detector not see (`FaceDetector` on `photographed` people), and is it hair, age or beard? Do eye crops suffer more than the face from what covers the eyes (`plain("RT-Gene")` in section 6)? Does a network that was trained with the
-# factor (`cross_domain.with_blur`) mind it less, and what does that cost without it? Are people with dark skin served
-# worse, and is it skin or light? Does purification (notebook 06) or CLIP-Gaze (08) change the effect of the factor that
-# they are meant to remove? How does the error budget change for faces turned by 30° and more? And if you have a real data
-# set: does the same factor, where it has labels, do the same there?
+# **Ideas.** Whom does the detector not see (`FaceDetector` on `photographed` people), and is it hair, age or beard? Do
+# eye crops suffer more than the face from what covers the eyes (`plain("RT-Gene")` in section 6)? Does a network that
+# was trained with the factor (`cross_domain.with_blur`) mind it less, and what does that cost without it? Are people
+# with dark skin served worse, and is it skin or light? Does purification (notebook 06) or CLIP-Gaze (08) change the
+# effect of the factor that they are meant to remove? How does the error budget change for faces turned by 30° and more?
+# And if you have a real data set: does the same factor, where it has labels, do the same there?
 #
 # ## What held
 # | claim | here |
