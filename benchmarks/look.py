@@ -1,7 +1,7 @@
 """How many pictures a second `look` draws arrows into, and which of its steps take the time.
 
-    python benchmarks/look.py                       # 200 pictures of 640 × 480 on two cores
-    python benchmarks/look.py --landmarks FILE --run RUN --threads 1
+    python benchmarks/look.py                       # 200 pictures of 640 × 480
+    python benchmarks/look.py --landmarks FILE --run RUN --threads 2
 
 The pictures are a photograph of one face that wanders, as a video would show it. Time does not depend on what networks
 have learned: without a landmark network and a trained system, the same networks with random weights are timed, the
@@ -103,7 +103,7 @@ def main() -> None:
     """Measure, print and write ``results/look.json``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=200, help="how many (default: 200)")
-    parser.add_argument("--threads", type=int, default=2, help="cores for PyTorch (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1, as `look` has it)")
     parser.add_argument("--landmarks", type=Path, help="landmark network (default: one with random weights)")
     parser.add_argument("--run", help="trained system (default: PureGaze of the quick profile, random weights)")
     parser.add_argument("--dry", action="store_true", help="print the measurements and leave results/ as it is")

@@ -251,6 +251,8 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _look(arguments: argparse.Namespace) -> int:
+    import torch
+
     from gazecourse import looking, runs
     from gazecourse.media import results_for, source_kind
     from gazecourse.paths import LANDMARK_MODEL
@@ -261,6 +263,7 @@ def _look(arguments: argparse.Namespace) -> int:
     for name in ("focal", "seconds"):
         if getattr(arguments, name) is not None:
             check_positive(f"--{name}", getattr(arguments, name))
+    torch.set_num_threads(1)  # one face at a time: sharing its small layers among cores costs more than it gains
     find = looking.finder(arguments.landmarks or LANDMARK_MODEL)
     folder = runs.latest() if arguments.run_name is None else runs.find_run(arguments.run_name)
     gazer = looking.gazer_of(folder)
