@@ -34,8 +34,14 @@ def test_shares_and_spreads_are_those_of_the_faces(script, faces):
     assert found["people in training, pictures"] == "4, 16"
     assert found["men"] == f"{100 * float((faces.factors.male > 0).float().mean()):.0f} %"
     assert found["glasses, of any kind"] == f"{100 * float((faces.factors.glasses > 0).float().mean()):.0f} %"
-    low, middle, high = torch.quantile(torch.rad2deg(faces.gaze[:, 1]), torch.tensor([0.05, 0.5, 0.95])).tolist()
-    assert found["gaze yaw"] == f"{middle:.0f}° ({low:.0f} … {high:.0f})"
+    assert found["hat"] == f"{100 * float((faces.factors.hat > 0).float().mean()):.0f} %"
+    angles = {"gaze": torch.rad2deg(faces.gaze), "head": torch.rad2deg(faces.head)}
+    hidden = 100 - 100 * faces.visibility.float().mean(1)
+    wanted = {f"{what} {axis}": (angles[what][:, column], "°")
+              for what in angles for column, axis in enumerate(("pitch", "yaw"))}  # fmt: skip
+    for title, (values, unit) in (wanted | {"landmarks hidden": (hidden, " %")}).items():
+        low, middle, high = torch.quantile(values, torch.tensor([0.05, 0.5, 0.95])).tolist()
+        assert found[title] == f"{middle:.0f}{unit} ({low:.0f} … {high:.0f})", title
 
 
 def test_the_card_is_a_table_with_a_column_for_each_domain(script, faces):
