@@ -256,3 +256,13 @@ def test_differences_are_drawn_where_they_are_with_their_intervals_and_said():
     assert ax.yaxis_inverted()
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     assert "a, x → z: -1.0 [-3.0, +0.0]." in said
+
+
+def test_many_rivals_stay_beside_their_task_and_are_said_in_the_form_that_is_asked_for():
+    fig = Figure()
+    found = {f"rival {number}": {"one": (0.123, 0.1, 0.2), "two": (0.5, 0.4, 0.6)} for number in range(6)}
+    ax = fig.subplots()
+    said = plotting.draw_differences(ax, found, of="rival", xlabel="difference", form="+.2f")
+    assert "rival 5, one: +0.12 [+0.10, +0.20]." in said
+    heights = [container.lines[0].get_ydata() for container in ax.containers]
+    assert all(abs(first) < 0.5 and abs(second - 1) < 0.5 for first, second in heights)
