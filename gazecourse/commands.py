@@ -58,10 +58,10 @@ def _add_prepare(commands: argparse._SubParsersAction) -> None:
         help="convert a real data set that you downloaded, for quick training",
         description="Without --from, says what to download, from whom and on what terms. Goes on where it was cut off.",
     )
-    prepare.add_argument("set", nargs="?", metavar="SET", help="mpiifacegaze, eth_xgaze, gaze360 or eyediap")
+    prepare.add_argument("set", nargs="?", metavar="SET", help="such as mpiifacegaze or wflw; left out: names all")
     prepare.add_argument("--from", dest="root", type=Path, metavar="FOLDER", help="folder of the downloaded data")
     prepare.add_argument("--release", help="which of the set's releases; default: look at the folder")
-    prepare.add_argument("--size", type=int, default=224, help="height and width of the images (default: 224)")
+    prepare.add_argument("--size", type=int, help="height and width of the images (default: 224, for landmarks 256)")
     prepare.add_argument("--processes", type=int, help="default: one a core, at most 4")
     prepare.add_argument("--into", type=Path, metavar="FOLDER", help="folder for the set's own (default: the course's)")
     prepare.add_argument("--missing-ok", action="store_true", help="go on where people or files are missing")
@@ -138,7 +138,8 @@ def _list_sets() -> int:
 
 
 def _report(manifest: dict, folder: Path) -> None:
-    print(f"{manifest['title']}: {manifest['images']:,} images of {manifest['people']:,} people in {folder}")
+    people = "" if manifest["people"] is None else f" of {manifest['people']:,} people"
+    print(f"{manifest['title']}: {manifest['images']:,} images{people} in {folder}")
     for reason, count in manifest["left_out"].items():
         print(f"  left out by the protocol: {count:,} ({reason})")
     for warning in manifest["warnings"]:

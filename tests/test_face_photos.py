@@ -183,7 +183,7 @@ def test_an_empty_list_and_missing_parts_of_wflw_say_how_to_get_them(wflw_folder
     write_list(wflw_folder, [])
     with pytest.raises(CourseError, match="is empty: its download or unpacking was cut off"):
         WFLW(wflw_folder)
-    with pytest.raises(FileNotFoundError, match=r"does not hold list_98pt_rect_attr_test.txt.* download WFLW_images"):
+    with pytest.raises(FileNotFoundError, match=r"does not hold list_98pt_rect_attr_test.txt.*Download WFLW_images"):
         WFLW(wflw_folder, "test")
     with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere"):
         WFLW(tmp_path / "nowhere")
@@ -198,7 +198,9 @@ def test_pictures_that_are_gone_or_cut_off_are_named_when_they_are_read(wflw_fol
     first, second = (wflw_folder / "WFLW_images" / f"37--Soccer/face_{number}.png" for number in (0, 1))
     first.unlink()
     second.write_bytes(second.read_bytes()[:60])
-    with pytest.raises(FileNotFoundError, match=r"There is no image .*face_0.png. The data is for research"):
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no image .*face_0.png. The course neither ships nor downloads WFLW"
+    ):
         faces[0]
     with pytest.raises(CourseError, match=r"face_1.png (is no image|cannot be read as an image)"):
         faces[1]
@@ -435,7 +437,7 @@ def test_damaged_files_of_cofw_are_named(cofw_folder, damage, message):
 
 
 def test_missing_and_shortened_cofw_files_are_named(cofw_folder, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r"COFW_test_color.mat is not there. .* download COFW_color.zip"):
+    with pytest.raises(FileNotFoundError, match=r"COFW_test_color.mat is not there. .*Download COFW_color.zip"):
         COFW(cofw_folder, "test")
     monkeypatch.setattr(cofw, "FACES", {"train": 1345, "test": 507})
     with pytest.raises(CourseError, match=r"must hold 1,345 faces; it holds 3: it was cut off"):

@@ -132,4 +132,4 @@ def test_every_cell_is_trained_with_its_own_head_loss_and_seed(run, wflw_folder,
 def test_a_folder_without_the_data_says_how_to_get_it(run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("wflw", tmp_path)
-    assert "download WFLW_images.tar.gz" in capsys.readouterr().err
+    assert "Download WFLW_images.tar.gz" in capsys.readouterr().err

@@ -582,7 +582,7 @@ def test_gazehub_folder_of_another_set_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("wflw", "x"), ValueError, "set must be one of 'mpiifacegaze', 'eth_xgaze', 'gaze360', 'eyediap'; got 'wflw'"),
+        (("aflw", "x"), ValueError, "set must be one of 'mpiifacegaze', .*, 'wflw', '300w', 'cofw'; got 'aflw'"),
         (("gaze360", "x", "raw"), ValueError, "release must be one of 'faces', 'gazehub'; got 'raw'"),
     ],
 )

@@ -26,18 +26,23 @@ from torch import Tensor
 
 from gazecourse.datasets.face_photos import FacePhotos, check_boxes, check_count, check_upright
 from gazecourse.datasets.hdf5 import check_entry, open_hdf5
-from gazecourse.datasets.source import folder_of
+from gazecourse.datasets.source import Release, folder_of
 from gazecourse.errors import CourseError
 from gazecourse.validation import check_choice
 
 POINTS = 29
 SUFFIX = {"train": "Tr", "test": "T"}
 FACES = {"train": 1_345, "test": 507}
-HOW_TO_GET = (
-    "The data is for research and not part of the course: download COFW_color.zip from "
-    "http://www.vision.caltech.edu/xpburgos/ICCV13/, unpack it, and pass the folder that holds "
-    "COFW_train_color.mat and COFW_test_color.mat."
+RELEASE = Release(
+    "cofw",
+    "photos",
+    "COFW",
+    "the California Institute of Technology",
+    "http://www.vision.caltech.edu/xpburgos/ICCV13/",
+    "research only",
+    "Download COFW_color.zip, unpack it, and pass the folder that holds COFW_train_color.mat and COFW_test_color.mat.",
 )
+HOW_TO_GET = RELEASE.how_to_get
 
 
 class COFW(FacePhotos):
@@ -85,8 +90,7 @@ class COFW(FacePhotos):
         super().__init__(size, "cofw", landmarks, boxes, {"occluded": torch.from_numpy(flags == 1)})
 
     def _photo(self, index: int) -> Tensor:
-        row = int(self.person[index])
-        where = f"{self._path}: image {row + 1}"
+        row, where = int(self.person[index]), self.where(index)
         with open_hdf5(self._path, HOW_TO_GET) as file:
             try:
                 pixels = file[file[self._images][()].flatten()[row]][()]
@@ -96,6 +100,10 @@ class COFW(FacePhotos):
             raise CourseError(f"{where} must be bytes (3, W, H) or (W, H); it is {pixels.shape} of {pixels.dtype}.")
         colors = np.broadcast_to(pixels, (3, *pixels.shape)) if pixels.ndim == 2 else pixels
         return torch.from_numpy(np.ascontiguousarray(colors.transpose(0, 2, 1)))
+
+    def where(self, index: int) -> str:
+        """The file, and the number of the image in it, from 1."""
+        return f"{self._path}: image {int(self.person[index]) + 1}"
 
 
 def _table(path: Path, file: h5py.File, name: str, rows: int) -> np.ndarray:

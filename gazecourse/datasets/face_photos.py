@@ -61,6 +61,10 @@ class FacePhotos(Subsets, Dataset):
         """
         raise NotImplementedError
 
+    def where(self, index: int) -> str:
+        """The file of one sample's photograph, and the place in it, for people to find it."""
+        raise NotImplementedError
+
     def __len__(self) -> int:
         return len(self.person)
 
@@ -76,10 +80,17 @@ class FacePhotos(Subsets, Dataset):
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must lie in [{-len(self)}, {len(self) - 1}]; got {index}.")
-        index %= len(self)
+        return self.face(index % len(self), self.size)
+
+    def face(self, index: int, size: int) -> Sample:
+        """One face in an image of another size; numbers from 0.
+
+        Raises:
+            FileNotFoundError, CourseError: the photograph cannot be read.
+        """
         return Sample(
-            image=self.squares[index].cut(self._photo(index), self.size),
-            landmarks=self.landmarks[index],
+            image=self.squares[index].cut(self._photo(index), size),
+            landmarks=self.landmarks[index] * (size / self.size),
             person=int(self.person[index]),
             domain=self.domain,
             factors={name: values[index] for name, values in self.factors.items()},

@@ -27,7 +27,7 @@ import numpy as np
 from torch import Tensor, arange, zeros
 
 from gazecourse.datasets.face_photos import FacePhotos, check_count, check_upright, read_photo
-from gazecourse.datasets.source import folder_of, numbers, read_text
+from gazecourse.datasets.source import Release, folder_of, numbers, read_text
 from gazecourse.errors import CourseError
 from gazecourse.validation import check_choice
 
@@ -41,11 +41,17 @@ FOLDERS = {
 }
 FACES = {"train": 3_148, "common": 554, "challenge": 135, "full": 689}
 PICTURES = (".jpg", ".png", ".jpeg")
-HOW_TO_GET = (
-    "The data is for research and not part of the course: download 300W, AFW, HELEN, LFPW and IBUG from "
-    "https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/, unpack them side by side, and pass the folder that "
-    "holds afw, helen, lfpw and ibug."
+RELEASE = Release(
+    "300w",
+    "photos",
+    "300W",
+    "iBUG at Imperial College London",
+    "https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/",
+    "research only",
+    "Download 300W, AFW, HELEN, LFPW and IBUG, unpack them side by side, and pass the folder that holds afw, helen, "
+    "lfpw and ibug.",
 )
+HOW_TO_GET = RELEASE.how_to_get
 
 
 class IBug300W(FacePhotos):
@@ -81,6 +87,10 @@ class IBug300W(FacePhotos):
 
     def _photo(self, index: int) -> Tensor:
         return read_photo(self._paths[index], HOW_TO_GET)
+
+    def where(self, index: int) -> str:
+        """The photograph."""
+        return str(self._paths[index])
 
     def _keep(self, rows: Tensor) -> None:
         self._paths = [self._paths[number] for number in arange(len(self))[rows].tolist()]

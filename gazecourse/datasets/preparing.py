@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gazecourse.datasets.source import Skipped, Source
-from gazecourse.datasets.store import FORMAT, MANIFEST, real_dir
+from gazecourse.datasets.store import FACTOR, FORMAT, MANIFEST, real_dir
 from gazecourse.errors import CourseError
 from gazecourse.files import atomic_write, read_checked, require_room, write_checked
 from gazecourse.processes import available_cores, worked
@@ -56,15 +56,15 @@ class _Done:
     sha256: str
 
 
-def store_folder(source: Source, size: int, root: Path | None = None) -> Path:
+def store_folder(source: Source, size: int | None = None, root: Path | None = None) -> Path:
     """Where a prepared set goes: in ``root``, by default where the course looks for it."""
-    return (root or real_dir()) / f"{source.release.key}-{size}px"
+    return (root or real_dir()) / f"{source.release.key}-{size or source.default_size}px"
 
 
 def prepare(
     source: Source,
     *,
-    size: int = 224,
+    size: int | None = None,
     root: Path | None = None,
     processes: int | None = None,
     progress: bool = True,
@@ -73,7 +73,7 @@ def prepare(
 
     Args:
         source: the release.
-        size: height and width of the images in pixels.
+        size: height and width of the images in pixels; default the source's.
         root: folder that holds the store's own folder; default where the course looks.
         processes: how many work side by side; default one per core, up to ``MOST_PROCESSES``.
         progress: show a bar with images per second and the time left.
@@ -83,7 +83,7 @@ def prepare(
         TypeError, ValueError: naming the argument, what was expected and what came.
         CourseError: nothing could be read, a file cannot be written, the disk is full, or a process died.
     """
-    check_whole("size", size, 16, 1024)
+    size = check_whole("size", source.default_size if size is None else size, 16, 1024)
     if processes is not None:
         check_whole("processes", processes, 1)
     folder = store_folder(source, size, root)
@@ -148,6 +148,7 @@ def _read(task: _Task) -> tuple[dict[str, np.ndarray], dict]:
     images = np.empty((len(source), 3, size, size), np.uint8)
     rows: list[int] = []
     labels: list[dict] = []
+    factors: list[dict] = []
     skipped: list[dict] = []
     for row, face in enumerate(source.faces(size)):
         if isinstance(face, Skipped):
@@ -155,12 +156,17 @@ def _read(task: _Task) -> tuple[dict[str, np.ndarray], dict]:
             continue
         images[len(rows)] = face.image.numpy()
         labels.append({name: getattr(face, name) for name in source.holds})
+        factors.append(face.factors)
         rows.append(row)
     arrays = {
         "images": images[: len(rows)],
         **{
             name: _column([row[name] for row in labels], _SHAPES[name] or (source.landmarks, 2))
             for name in source.holds
+        },
+        **{
+            FACTOR + name: np.array([row[name].numpy() for row in factors], np.uint8).reshape(len(rows), *shape)
+            for name, shape in source.factors.items()
         },
         "person": source.person[rows].astype(np.int64),
         "split": source.split[rows].astype(np.int64),
@@ -198,7 +204,7 @@ def _manifest(source: Source, size: int, done: list[_Done]) -> dict:
         "source": source.fingerprint,
         "records": len(source),
         "images": sum(shard.images for shard in done),
-        "people": len(set().union(*(shard.people for shard in done))),
+        "people": len(set().union(*(shard.people for shard in done))) if source.knows_people else None,
         "splits": {name: by_split[name] for name in source.splits},
         "typical_eyes": source.typical_eyes,
         "left_out": source.left_out,

@@ -8,6 +8,7 @@ from gazecourse.datasets.eth_xgaze import ETHXGaze
 from gazecourse.datasets.eyediap import EyeDiap
 from gazecourse.datasets.gaze360 import Gaze360
 from gazecourse.datasets.gazehub import LABEL, GazeHub, release_of
+from gazecourse.datasets.landmark_releases import COFWRelease, IBug300WRelease, WFLWRelease
 from gazecourse.datasets.mpiifacegaze import MPIIFaceGazeNormalized
 from gazecourse.datasets.mpiifacegaze_raw import MPIIFaceGazeRaw
 from gazecourse.datasets.source import Release, Source
@@ -18,8 +19,13 @@ SETS = {
     "eth_xgaze": (ETHXGaze,),
     "gaze360": (Gaze360,),
     "eyediap": (EyeDiap,),
+    "wflw": (WFLWRelease,),
+    "300w": (IBug300WRelease,),
+    "cofw": (COFWRelease,),
 }
-"""The data sets and their own releases; GazeHub's label folders come on top."""
+"""The data sets and their own releases; for gaze, GazeHub's label folders come on top."""
+LANDMARK_SETS = ("wflw", "300w", "cofw")
+"""Those with landmarks and without gaze."""
 
 
 def releases(name: str) -> dict[str, Release]:
@@ -29,14 +35,15 @@ def releases(name: str) -> dict[str, Release]:
         ValueError: no such data set.
     """
     check_choice("set", name, tuple(SETS))
-    return {source.release.kind: source.release for source in SETS[name]} | {"gazehub": release_of(name)}
+    own = {source.release.kind: source.release for source in SETS[name]}
+    return own if name in LANDMARK_SETS else {**own, "gazehub": release_of(name)}
 
 
 def open_release(name: str, root: str | Path, kind: str | None = None, *, missing_ok: bool = False) -> Source:
     """The release of a data set in a folder.
 
     Args:
-        name: "mpiifacegaze", "eth_xgaze", "gaze360" or "eyediap".
+        name: one of ``SETS``.
         root: the folder.
         kind: of the release; None looks at the folder.
         missing_ok: go on with what is there.

@@ -99,6 +99,12 @@ class Source(ABC):
     """How many of them a sample has, where it has any."""
     typical_eyes: ClassVar[tuple[tuple[float, float], tuple[float, float]] | None] = None
     """Where the person's right and left eye usually are, (x, y) in widths of the image, where no sample says."""
+    factors: ClassVar[dict[str, tuple[int, ...]]] = {}
+    """Which yes-or-no factors every sample has besides, with their shapes."""
+    default_size: ClassVar[int] = 224
+    """Height and width in pixels of the images that a store holds unless another size is asked for."""
+    knows_people: ClassVar[bool] = True
+    """Whether it is known who is who; else every record counts as a person."""
     columns: ClassVar[tuple[str, ...]] = ("split", "person", "problem")
     """Attributes with one entry for each record."""
 

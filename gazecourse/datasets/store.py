@@ -27,6 +27,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 LABELS = ("gaze", "head", "landmarks", "face_center", "screen")
 """Labels of a shard, one row for each image; NaN where a sample lacks one that others of the set have."""
+FACTOR = "factor."
+"""How the names of the factors begin in a shard, uint8, one row for each image."""
 
 
 def real_dir() -> Path:
@@ -92,9 +94,12 @@ class StoredFaces(Subsets, Dataset):
         typical_eyes: where samples have no landmarks, take the usual places of both eyes for them. Good enough to know
             where to look away (PureGaze's LP-Loss); eye crops of turned heads will miss.
     Attributes:
-        gaze: float32 [N, 2] (pitch, yaw), radians. NaN where the release keeps the label to itself.
+        gaze: float32 [N, 2] (pitch, yaw), radians. NaN where the release keeps the label to itself; None in a set for
+            landmarks.
+        factors: uint8 [N, …] by name, 1 where it is so, such as "occlusion" of WFLW.
         head, landmarks, face_center, screen: as in ``Sample`` with a leading axis N; None where any image lacks it.
-        person: int64 [N]. domain: name of the data set. manifest: what ``read_manifest`` returns.
+        person: int64 [N]; the number of the face where nobody knows who is who.
+        domain: name of the data set. manifest: what ``read_manifest`` returns.
     Raises:
         FileNotFoundError, CourseError, ValueError: see ``find`` and ``read_manifest``; a shard is missing or cut off;
             or there is no such split.
@@ -158,9 +163,14 @@ class StoredFaces(Subsets, Dataset):
         return self._labels[name] if name in self._complete else None
 
     @property
-    def gaze(self) -> Tensor:
+    def gaze(self) -> Tensor | None:
         """[N, 2] (pitch, yaw), radians."""
-        return self._labels["gaze"]
+        return self._labels.get("gaze")
+
+    @property
+    def factors(self) -> dict[str, Tensor]:
+        """uint8 [N, …] by name."""
+        return {n.removeprefix(FACTOR): rows for n, rows in self._labels.items() if n.startswith(FACTOR)}
 
     @property
     def head(self) -> Tensor | None:
@@ -186,7 +196,8 @@ class StoredFaces(Subsets, Dataset):
         return len(self.person)
 
     def __repr__(self) -> str:
-        return f"StoredFaces({self.domain}: {len(self)} images of {len(self.people)} people, {self.size} × {self.size})"
+        people = f" of {len(self.people)} people" if self.manifest["people"] is not None else ""
+        return f"StoredFaces({self.domain}: {len(self)} images{people}, {self.size} × {self.size})"
 
     def __getitem__(self, index: int) -> Sample:
         """One face; negative numbers count from the end."""
@@ -198,6 +209,7 @@ class StoredFaces(Subsets, Dataset):
             **{name: None if values is None else values[index] for name, values in labels.items()},
             person=int(self.person[index]),
             domain=self.domain,
+            factors={name: values[index] for name, values in self.factors.items()},
         )
 
     def __getitems__(self, indices: Sequence[int] | Tensor) -> Sample:
@@ -209,6 +221,7 @@ class StoredFaces(Subsets, Dataset):
             **{name: None if values is None else values[chosen] for name, values in labels.items()},
             person=self.person[chosen],
             domain=[self.domain] * len(chosen),
+            factors={name: values[chosen] for name, values in self.factors.items()},
         )
 
     def _images(self, places: Tensor) -> Tensor:

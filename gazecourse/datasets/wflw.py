@@ -29,7 +29,7 @@ from gazecourse.datasets.face_photos import (
     check_upright,
     read_photo,
 )
-from gazecourse.datasets.source import folder_of, numbers, read_text
+from gazecourse.datasets.source import Release, folder_of, numbers, read_text
 from gazecourse.errors import CourseError
 from gazecourse.validation import check_choice
 
@@ -39,10 +39,16 @@ FLAGS = ("pose", "expression", "illumination", "make-up", "occlusion", "blur")
 """Whether a face is hard for that reason, in the order of the columns."""
 
 FACES = {"train": 7_500, "test": 2_500}
-HOW_TO_GET = (
-    "The data is for research and not part of the course: download WFLW_images.tar.gz and WFLW_annotations.tar.gz from "
-    "https://wywu.github.io/projects/LAB/WFLW.html, unpack both, and pass the folder that holds WFLW_images."
+RELEASE = Release(
+    "wflw",
+    "photos",
+    "WFLW",
+    "its authors",
+    "https://wywu.github.io/projects/LAB/WFLW.html",
+    "research only",
+    "Download WFLW_images.tar.gz and WFLW_annotations.tar.gz, unpack both, and pass the folder that holds WFLW_images.",
 )
+HOW_TO_GET = RELEASE.how_to_get
 
 
 class WFLW(FacePhotos):
@@ -77,7 +83,11 @@ class WFLW(FacePhotos):
         self._names = names
 
     def _photo(self, index: int) -> Tensor:
-        return read_photo(self.root / "WFLW_images" / self._names[index], HOW_TO_GET)
+        return read_photo(Path(self.where(index)), HOW_TO_GET)
+
+    def where(self, index: int) -> str:
+        """The photograph."""
+        return str(self.root / "WFLW_images" / self._names[index])
 
     def _keep(self, rows: Tensor) -> None:
         self._names = [self._names[number] for number in torch.arange(len(self))[rows].tolist()]

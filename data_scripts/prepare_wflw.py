@@ -1,0 +1,14 @@
+"""Prepare WFLW for quick training.
+
+    python data_scripts/prepare_wflw.py                    what to download, from whom, on what terms
+    python data_scripts/prepare_wflw.py --from FOLDER      convert it; goes on where it was cut off
+
+The same as ``python -m gazecourse prepare wflw``; ``--help`` tells the other options.
+"""
+
+import sys
+
+from gazecourse.__main__ import main
+
+if __name__ == "__main__":
+    sys.exit(main(["prepare", "wflw", *sys.argv[1:]]))
