@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SUMMARY = """\
   prepare     convert a real data set that you downloaded, for quick training
-  train       train a gaze system on one set and test it on others
+  train       train a system on one set and test it on others
   evaluate    test a trained system on another set
   predict     write a trained system's estimates to a CSV file
   compare     all results beside the papers' numbers
@@ -71,12 +71,13 @@ def _add_prepare(commands: argparse._SubParsersAction) -> None:
 def _add_train(commands: argparse._SubParsersAction) -> None:
     train = commands.add_parser(
         "train",
-        help="train a gaze system on one set and test it on others",
-        description="Sets are rendered domains (studio, wild, laptop, lab; as a source also rendered, which is all of "
-        "them) or prepared real ones. With the source as target, the set's own protocol: MPIIFaceGaze leaves each "
-        "person out, EYEDIAP a quarter of the people.",
+        help="train a system on one set and test it on others",
+        description="Systems are for gaze or for landmarks. Sets are rendered domains (studio, wild, laptop, lab; as a "
+        "source also rendered, which is all of them) or prepared real ones. With the source as target, the set's own "
+        "protocol: MPIIFaceGaze leaves each person out, EYEDIAP a quarter of the people, the others have a training "
+        "and a test split.",
     )
-    train.add_argument("system", metavar="SYSTEM", help="puregaze, full_face, rt_gene ... (train list names all)")
+    train.add_argument("system", metavar="SYSTEM", help="such as puregaze or structure_coherent (train list: all)")
     train.add_argument("--source", metavar="SET", help="what to learn from")
     train.add_argument("--target", action="append", default=[], metavar="SET", help="what to be tested on")
     train.add_argument("--preset", default="course", help="how to train (default: course; train list names all)")
@@ -99,7 +100,7 @@ def _add_look(commands: argparse._SubParsersAction) -> None:
     look.add_argument("--camera", type=int, metavar="NUMBER", help="instead: a camera; 0 is the first")
     look.add_argument("--run", dest="run_name", metavar="RUN", help="system that train made (default: the latest)")
     look.add_argument("--into", action="append", type=Path, default=[], metavar="FILE", help="result (may be repeated)")
-    look.add_argument("--landmarks", type=Path, metavar="FILE", help="another landmark network than the course's")
+    look.add_argument("--landmarks", metavar="RUN", help="landmark system that train made, or a network's file")
     look.add_argument("--focal", type=float, help="focal length of the camera in pixels (default: the longer side)")
     look.add_argument("--seconds", type=float, help="stop the camera after so long")
     look.set_defaults(run=_look)
@@ -204,24 +205,31 @@ def _train(arguments: argparse.Namespace) -> int:
     for folder in folders:
         print(folder)
         for path in sorted(folder.glob("on-*.json")):
-            _print_result(path.stem.removeprefix("on-"), runs.evaluate(folder, path.stem.removeprefix("on-")))
+            _print_result(folder, path.stem.removeprefix("on-"))
     return 0
 
 
 def _list_systems() -> int:
+    from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS
     from gazecourse.systems import PRESETS, SYSTEMS
 
-    for name, system in SYSTEMS.items():
-        print(f"{name:22} {system.title}")
-    print()
-    for name, preset in PRESETS.items():
-        print(f"--preset {name}: {preset.origin}")
+    for title, systems, presets in (
+        ("Gaze", SYSTEMS, PRESETS),
+        ("Landmarks", LANDMARK_SYSTEMS, LANDMARK_PRESETS),
+    ):
+        print(f"{title}:")
+        for name, system in systems.items():
+            print(f"  {name:28} {system.title}")
+        for name, preset in presets.items():
+            print(f"  --preset {name}: {preset.origin}")
     return 0
 
 
-def _print_result(name: str, found: dict) -> None:
-    interval = f"[{found['low']:.2f}, {found['high']:.2f}]"
-    print(f"  {name}: {found['error']:.2f}° {interval}, {found['images']:,} images of {found['people']} people")
+def _print_result(folder: Path, name: str) -> None:
+    from gazecourse import runs
+
+    system = runs.ALL[runs.read_run(folder)["system"]]
+    print(f"  {name}: {system.describe(runs.evaluate(folder, name))}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -229,7 +237,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     folder = runs.find_run(arguments.run_name)
     for name in arguments.on:
-        _print_result(name, runs.evaluate(folder, name))
+        _print_result(folder, name)
     return 0
 
 
@@ -265,7 +273,7 @@ def _look(arguments: argparse.Namespace) -> int:
         if getattr(arguments, name) is not None:
             check_positive(f"--{name}", getattr(arguments, name))
     torch.set_num_threads(1)  # one face at a time: sharing its small layers among cores costs more than it gains
-    find = looking.finder(arguments.landmarks or LANDMARK_MODEL)
+    find = looking.finder(runs.landmark_file(arguments.landmarks) if arguments.landmarks else LANDMARK_MODEL)
     folder = runs.latest() if arguments.run_name is None else runs.find_run(arguments.run_name)
     gazer = looking.gazer_of(folder)
     print(f"system: {folder.name}")

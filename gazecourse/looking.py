@@ -174,8 +174,11 @@ def gazer_of(folder: Path) -> Gazer:
     from gazecourse.datasets.source import DISTANCE, FOCAL
     from gazecourse.protocols import is_real
     from gazecourse.runs import load, read_run
+    from gazecourse.systems import System
 
     system, model, size = load(folder)
+    if not isinstance(system, System):
+        raise CourseError(f"{folder.name} finds landmarks, not gaze: pass it as --landmarks, and a gaze system's run.")
     forward = system.method(size, None).forward
     if is_real(read_run(folder)["source"]):
         return Gazer(model, forward, size.face, FOCAL, DISTANCE)

@@ -20,7 +20,7 @@ import numpy as np
 from torch.utils.data import ConcatDataset, Dataset
 
 from gazecourse import cross_domain
-from gazecourse.datasets.releases import SETS
+from gazecourse.datasets.releases import LANDMARK_SETS, SETS
 from gazecourse.datasets.store import StoredFaces, find
 from gazecourse.errors import CourseError
 from gazecourse.faces.dataset import FaceDataset
@@ -34,6 +34,7 @@ TEST = {"gaze360": ["test"], "eth_xgaze": ["test"]}
 RENDERED = "rendered"
 """All rendered domains together, to be trained on: the widest choice for a system that is to look at photographs."""
 ONLY_A_SOURCE = f"{RENDERED} is to be trained on; test on one of {', '.join(DOMAINS)} or on a real set."
+NO_GAZE = "{} has landmarks and no gaze: train structure_coherent or another landmark system on it."
 CROSS = (
     ("eth_xgaze", "mpiifacegaze"),
     ("eth_xgaze", "eyediap"),
@@ -87,6 +88,8 @@ def faces(name: str, role: str, size: int) -> Dataset:
         ValueError, FileNotFoundError, CourseError: no such set, not prepared, damaged, or not for this role.
     """
     known = base(name)
+    if known in LANDMARK_SETS:
+        raise CourseError(NO_GAZE.format(known))
     if known == RENDERED:
         if role == "test":
             raise CourseError(ONLY_A_SOURCE)
@@ -103,8 +106,10 @@ def faces(name: str, role: str, size: int) -> Dataset:
 
 
 def _require(*names: str) -> None:
-    """Find out before a training that real sets are prepared."""
+    """Find out before a training that real sets are prepared, and have gaze."""
     for name in names:
+        if base(name) in LANDMARK_SETS:
+            raise CourseError(NO_GAZE.format(base(name)))
         if is_real(name):
             find(name)
 

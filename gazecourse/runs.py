@@ -1,5 +1,8 @@
 """Trained systems on disk: trained under a protocol, evaluated, asked for predictions, and put into a table.
 
+Systems for gaze and for landmarks answer to the same calls, ``systems.System`` and ``landmark_systems.LandmarkSystem``,
+and are treated alike here.
+
 A run is a folder with ``run.json`` (what was trained, on what and how), a folder for each part of the training with its
 history and checkpoint, and ``on-<set>.json`` for each set that it was evaluated on. A run that was cut off goes on.
 """
@@ -18,42 +21,27 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gazecourse import profiles, protocols
-from gazecourse.angles import angular_error
+from gazecourse.alignment import Scale
 from gazecourse.batches import fetch
-from gazecourse.checkpoint import FILE_NAME, load_checkpoint
-from gazecourse.comparison import Size, fit, size_of_profile
+from gazecourse.comparison import Size, fit
 from gazecourse.cross_domain import continued
 from gazecourse.errors import CourseError
 from gazecourse.files import atomic_write
 from gazecourse.history import describe_run
+from gazecourse.landmark_systems import LANDMARK_SYSTEMS, NETWORK, LandmarkSystem
 from gazecourse.logbook import Observer
-from gazecourse.metrics import bootstrap_ci, student_ci
+from gazecourse.metrics import student_ci
 from gazecourse.paths import runs_dir
 from gazecourse.processes import available_cores
-from gazecourse.systems import SYSTEMS, System, preset_for, with_imagenet
-from gazecourse.training import make_fabric, predict
+from gazecourse.systems import SYSTEMS, System, with_imagenet
+from gazecourse.training import make_fabric
 from gazecourse.validation import check_choice, check_whole
 
 SETTINGS = "run.json"
+ALL: dict[str, System | LandmarkSystem] = {**SYSTEMS, **LANDMARK_SYSTEMS}
+"""What can be trained."""
 MOST_WORKERS = 8
 """Processes that load images of a real set."""
-
-PAPERS: dict[str, dict[tuple[str, str], float]] = {
-    "full_face": dict(zip(protocols.CROSS, (12.35, 30.15, 11.13, 14.42), strict=True)),
-    "rt_gene": dict(zip(protocols.CROSS[2:], (21.81, 38.60), strict=True)),
-    "dilated_net": dict(zip(protocols.CROSS[2:], (18.45, 23.88), strict=True)),
-    "ca_net": dict(zip(protocols.CROSS[2:], (27.13, 31.41), strict=True)),
-    "resnet": dict(zip(protocols.CROSS, (8.13, 7.74, 9.89, 11.42), strict=True)),
-    "puregaze": dict(zip(protocols.CROSS, (7.08, 7.48, 9.28, 9.32), strict=True)),
-}
-"""Gaze errors in degrees of Cheng et al. 2022, table 1, by system and (source, target)."""
-SURVEY = {
-    "full_face": {"mpiifacegaze": 4.93, "eyediap": 6.53, "gaze360": 14.99},
-    "rt_gene": {"mpiifacegaze": 4.66, "eyediap": 6.02, "gaze360": 12.26},
-    "dilated_net": {"mpiifacegaze": 4.42, "eyediap": 6.19, "gaze360": 13.73},
-    "ca_net": {"mpiifacegaze": 4.27, "eyediap": 5.27, "gaze360": 11.20},
-}
-"""Gaze errors within one data set, by its own protocol (Cheng et al.'s survey, GazeHub)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class Settings:
     """What identifies a run.
 
     Attributes:
-        system: name in ``SYSTEMS``. source: what it was trained on. preset: name in ``PRESETS``.
+        system: name in ``ALL``. source: what it was trained on. preset: name of one of its presets.
         profile: "quick" or "full". seed: of everything random. fold: of the protocol; "" for all training faces.
         epochs: instead of the preset's, in each part; None keeps them.
     """
@@ -101,8 +89,8 @@ def train(
     What is there already is not trained again.
 
     Args:
-        system, preset: names in ``SYSTEMS`` and ``PRESETS``.
-        source, targets: sets, as in ``protocols.faces``.
+        system, preset: names in ``ALL`` and of one of its presets.
+        source, targets: sets, as in the system's ``faces``.
         seed: of initial weights, data order and augmentation.
         epochs: instead of the preset's, in each of its parts.
         parts: names of the folds to train, where the protocol has several; None for all.
@@ -113,14 +101,12 @@ def train(
     Raises:
         ValueError, FileNotFoundError, CourseError: a name is unknown, a set is not prepared, or lacks what is needed.
     """
-    check_choice("system", system, tuple(SYSTEMS))
-    preset_for(preset, SYSTEMS[system])
+    chosen = ALL[check_choice("system", system, tuple(ALL))]
+    chosen.preset(preset)
     check_whole("seed", seed, 0)
     if epochs is not None:
         check_whole("epochs", epochs, 1)
-    size = size_of_profile()
-    plan = _plan(source, targets, size.face)
-    plan = _only(plan, parts)
+    plan = _only(_plan(chosen, source, targets), parts)
     folders = []
     for fold, tested in plan:
         settings = Settings(system, source, preset, profiles.profile(), seed, fold.name, epochs)
@@ -132,16 +118,19 @@ def train(
     return folders
 
 
-def _plan(source: str, targets: Sequence[str], size: int) -> list[tuple[protocols.Fold, list[str]]]:
+def _plan(
+    system: System | LandmarkSystem, source: str, targets: Sequence[str]
+) -> list[tuple[protocols.Fold, list[str]]]:
     """The trainings, and on which sets each is tested."""
+    size = system.size(source)
     within = [target for target in targets if target == source]
     others = [target for target in targets if target != source]
     plan: dict[str, tuple[protocols.Fold, list[str]]] = {}
     for target in others or ([] if within else [None]):
-        fold = protocols.folds(source, target, size)[0] if target else protocols.training(source, size)
+        fold = system.folds(source, target, size)[0]
         plan.setdefault(fold.name, (fold, []))[1].extend([target] if target else [])
     for target in within:
-        for fold in protocols.folds(source, target, size):
+        for fold in system.folds(source, target, size):
             plan.setdefault(fold.name, (fold, []))[1].append(target)
     return list(plan.values())
 
@@ -157,14 +146,14 @@ def _only(plan: list, parts: Iterable[str] | None) -> list:
 
 def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: int, observer: Observer | None) -> None:
     """Train one network, part by part; whatever is finished is loaded."""
-    system = SYSTEMS[settings.system]
-    preset = preset_for(settings.preset, system)
-    size = size_of_profile()
+    system = ALL[settings.system]
+    preset = system.preset(settings.preset)
+    size = system.size(settings.source)
     data = fold.train()
     system.check(fetch(data, [0]), settings.source)
     model: nn.Module | None = None
     for number, part in enumerate(preset.parts(), 1):
-        method = part.method(system, size)
+        method, lesson = part.lesson(system, size, data, settings.seed)
         if model is not None:
             method = continued(method, model)
         elif preset.imagenet:
@@ -172,7 +161,7 @@ def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: 
         recipe = part.recipe if settings.epochs is None else replace(part.recipe, epochs=settings.epochs)
         model, history = fit(
             method,
-            data,
+            lesson,
             recipe,
             size=size,
             seed=settings.seed,
@@ -185,6 +174,7 @@ def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: 
         )
         if history.status != "finished":
             raise KeyboardInterrupt
+    system.keep(model, settings.folder)
     described = describe_run(next(model.parameters()).device, **asdict(settings), size=asdict(size), parts=number)
     _write(settings.folder / SETTINGS, {**described, "images": len(data)})
 
@@ -221,12 +211,12 @@ def find_run(name: str) -> Path:
 
 
 def latest() -> Path:
-    """The folder of the run that was finished last.
+    """The folder of the gaze system's run that was finished last.
 
     Raises:
         CourseError: there is none.
     """
-    done = list((runs_dir() / "systems").glob(f"*/{SETTINGS}"))
+    done = [path for path in (runs_dir() / "systems").glob(f"*/{SETTINGS}") if _is_for_gaze(path.parent)]
     if not done:
         raise CourseError(
             "There is no trained system yet: python -m gazecourse train puregaze --source studio --target laptop"
@@ -234,7 +224,29 @@ def latest() -> Path:
     return max(done, key=lambda path: path.stat().st_mtime).parent
 
 
-def load(folder: Path) -> tuple[System, nn.Module, Size]:
+def landmark_file(name: str) -> Path:
+    """The network of a landmark system's run, given by the run's folder or name; another path stays as it is.
+
+    Raises:
+        CourseError: the run is a gaze system's.
+    """
+    folder = find_run(name)
+    if not folder.is_dir():
+        return Path(name).expanduser()
+    if read_run(folder)["system"] not in LANDMARK_SYSTEMS:
+        raise CourseError(f"{folder.name} finds gaze, not landmarks: --landmarks takes a landmark system's run.")
+    return folder / NETWORK
+
+
+def _is_for_gaze(folder: Path) -> bool:
+    """Whether a run is a gaze system's; a damaged one, which must not keep others from being found, is none."""
+    try:
+        return read_run(folder).get("system") in SYSTEMS
+    except CourseError:
+        return False
+
+
+def load(folder: Path) -> tuple[System | LandmarkSystem, nn.Module, Size | Scale]:
     """A run's system, its network with the trained weights, and the network's size.
 
     The profile of the run becomes the one in use: it decides what the network sees of a face.
@@ -244,76 +256,65 @@ def load(folder: Path) -> tuple[System, nn.Module, Size]:
     """
     run = read_run(folder)
     os.environ[profiles.VARIABLE] = run["profile"]
-    system, size = SYSTEMS[run["system"]], Size(**run["size"])
-    model = system.method(size, None).build(size)
-    load_checkpoint(folder / f"part{run['parts']}" / FILE_NAME, model)
+    system = ALL[run["system"]]
+    model, size = system.load(folder, run)
     return system, model.eval(), size
 
 
 def outputs(folder: Path, name: str, data: Dataset | None = None) -> tuple[Tensor, Dataset]:
-    """Gaze [N, 2] that a run's network estimates for the test faces of a set, and these faces.
+    """What a run's network estimates for the test faces of a set, and these faces.
 
     Args:
         data: other faces than the set's test faces.
+    Returns:
+        Gaze [N, 2] (pitch, yaw), radians, or landmarks [N, P, 2] in pixels of the faces' images.
     Raises:
-        ValueError, FileNotFoundError, CourseError: see ``load`` and ``protocols.faces``.
+        ValueError, FileNotFoundError, CourseError: see ``load`` and the system's ``faces``.
     """
     system, model, size = load(folder)
-    data = protocols.faces(name, "test", size.face) if data is None else data
+    data = system.faces(name, "test", size) if data is None else data
     system.check(fetch(data, [0]), name)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return predict(model, data, system.method(size, None).forward), data
+    return system.estimates(model, data, size), data
 
 
 def evaluate(folder: Path, name: str, data: Dataset | None = None) -> dict:
-    """Gaze error of a run on the test faces of a set; kept beside the run, and not measured again.
+    """Error of a run on the test faces of a set; kept beside the run, and not measured again.
 
     Returns:
-        "error", "low", "high": mean angle in degrees with its 95 % interval over people; "images", "people".
+        "error", "low", "high": mean gaze error in degrees, or NME in percent, with its 95 % interval over people;
+        "images", "people"; and what else the system's ``score`` tells.
     Raises:
         ValueError, FileNotFoundError, CourseError: see ``outputs``; or the set's labels are not known.
     """
     path = folder / f"on-{name}.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    if protocols.base(name) == "eth_xgaze":
-        raise CourseError(
-            "ETH-XGaze keeps the labels of its test set: python -m gazecourse predict writes what its server scores."
-        )
-    estimated, faces = outputs(folder, name, data)
-    angles = angular_error(estimated, faces.gaze)
-    interval = bootstrap_ci(angles, clusters=faces.person)
-    found = dict(zip(("error", "low", "high"), (round(value, 4) for value in interval), strict=True))
-    found |= {"images": len(faces), "people": len(faces.people)}
+    system = ALL[read_run(folder)["system"]]
+    system.check_test(name)
+    found = system.score(*outputs(folder, name, data))
     _write(path, found)
     return found
 
 
 def write_predictions(folder: Path, name: str, path: Path) -> int:
-    """Write the estimates of a run for the test faces of a set to a CSV file, radians; returns the number of rows.
+    """Write the estimates of a run for the test faces of a set to a CSV file; returns the number of rows.
 
-    Columns: image, person, pitch, yaw; and true_pitch, true_yaw, error (degrees) where the labels are known.
+    Columns: image, person, and those of the system's ``columns``.
     """
     estimated, faces = outputs(folder, name)
-    known = not bool(faces.gaze.isnan().any())
-    header = ["image", "person", "pitch", "yaw"] + (["true_pitch", "true_yaw", "error"] if known else [])
-    columns = [range(len(faces)), faces.person.tolist(), *_digits(estimated)]
-    if known:
-        columns += [*_digits(faces.gaze), [f"{angle:.4f}" for angle in angular_error(estimated, faces.gaze).tolist()]]
+    known = ALL[read_run(folder)["system"]].columns(estimated, faces)
+    columns = {"image": range(len(faces)), "person": faces.person.tolist(), **known}
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *zip(*columns, strict=True)])
+        csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
     return len(faces)
-
-
-def _digits(gaze: Tensor) -> list[list[str]]:
-    return [[f"{angle:.6f}" for angle in column] for column in gaze.T.tolist()]
 
 
 # --- tables -------------------------------------------------------------------------------------
 
 
 def results() -> dict[tuple[str, str, str], dict[str, list[float]]]:
-    """Mean gaze errors by (system, source, target) and way of training: one for each seed, over all folds."""
+    """Mean errors by (system, source, target) and way of training: one for each seed, over all folds."""
     by_seed: dict[tuple, list[dict]] = {}
     for path in sorted((runs_dir() / "systems").glob("*/on-*.json")):
         run, found = read_run(path.parent), json.loads(path.read_text(encoding="utf-8"))
@@ -334,30 +335,30 @@ def _way(run: dict) -> str:
 
 
 def table() -> str:
-    """All results as text: rendered domains and real sets apart, and beside the latter the papers' numbers."""
+    """All results as text: gaze and landmarks, rendered and real sets apart, beside the latter the papers' numbers."""
     found = results()
     if not found:
         return f"Nothing has been evaluated yet. {_known_runs()}"
-    tasks = list(dict.fromkeys((source, target) for _, source, target in found))
-    real = [task for task in tasks if all(map(protocols.is_real, task))]
-    rendered = [task for task in tasks if task not in real]
     blocks = []
-    for title, own in (("Rendered domains", rendered), ("Real data, beside the papers' numbers", real)):
-        if own:
-            blocks.append(_block(title, own, found))
+    for title, real in (("Rendered domains", False), ("Real data, beside the papers' numbers", True)):
+        for systems in (SYSTEMS, LANDMARK_SYSTEMS):
+            tasks = list(dict.fromkeys((source, target) for system, source, target in found if system in systems))
+            own = [task for task in tasks if all(map(protocols.is_real, task)) == real]
+            if own:
+                blocks.append(_block(title, systems, own, found))
     return "\n\n".join(blocks)
 
 
-def _block(title: str, tasks: list[tuple[str, str]], found: dict) -> str:
-    lines = [f"{title} (gaze error in degrees, mean over runs)"]
+def _block(title: str, systems: dict[str, System | LandmarkSystem], tasks: list[tuple[str, str]], found: dict) -> str:
+    lines = [f"{title} ({next(iter(systems.values())).measure}, mean over runs)"]
     for source, target in tasks:
         lines.append(f"\n  {source} → {target}")
-        for name, system in SYSTEMS.items():
-            paper = _published(name, source, target)
-            published = "" if paper is None else f"   paper {paper:5.2f}"
+        for name, system in systems.items():
+            paper = system.published(source, target)
+            published = "" if paper is None else f"   paper {paper:>5}"
             own = found.get((name, source, target), {"": []} if paper else {})
             for way, errors in own.items():
-                lines.append(f"    {system.title:22} {way:30} {_cell(errors):24}{published}".rstrip())
+                lines.append(f"    {system.title:32} {way:30} {_cell(errors):24}{published}".rstrip())
     return "\n".join(lines)
 
 
@@ -367,10 +368,3 @@ def _cell(errors: list[float]) -> str:
     if len(errors) == 1:
         return f"{errors[0]:.2f}"
     return f"{student_ci(torch.tensor(errors))} ({len(errors)} runs)"
-
-
-def _published(system: str, source: str, target: str) -> float | None:
-    task = protocols.base(source), protocols.base(target)
-    if task[0] == task[1]:
-        return SURVEY.get(system, {}).get(task[0])
-    return PAPERS.get(system, {}).get(task)

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import Dataset
 
-from gazecourse.comparison import Method, Recipe, Size
+from gazecourse import protocols
+from gazecourse.angles import angular_error
+from gazecourse.checkpoint import FILE_NAME, load_checkpoint
+from gazecourse.comparison import Method, Recipe, Size, size_of_profile
 from gazecourse.cross_domain import first_part, plain, purified, second_part
 from gazecourse.errors import CourseError
+from gazecourse.metrics import bootstrap_ci
 from gazecourse.models.pretrained import load_imagenet
 from gazecourse.purification import Purification, three_adams
 from gazecourse.sample import Sample
-from gazecourse.training import OneCycle, Schedule, StepDecay
+from gazecourse.training import OneCycle, Schedule, StepDecay, predict
 from gazecourse.validation import check_choice
 
 BETAS = (0.9, 0.95)
 """Of PureGaze's Adams."""
 RELEASED = Purification(sigma=20**0.5 / 224, form="exponential")
 """PureGaze's game with the attention maps that its authors use."""
+
+PAPERS: dict[str, dict[tuple[str, str], float]] = {
+    "full_face": dict(zip(protocols.CROSS, (12.35, 30.15, 11.13, 14.42), strict=True)),
+    "rt_gene": dict(zip(protocols.CROSS[2:], (21.81, 38.60), strict=True)),
+    "dilated_net": dict(zip(protocols.CROSS[2:], (18.45, 23.88), strict=True)),
+    "ca_net": dict(zip(protocols.CROSS[2:], (27.13, 31.41), strict=True)),
+    "resnet": dict(zip(protocols.CROSS, (8.13, 7.74, 9.89, 11.42), strict=True)),
+    "puregaze": dict(zip(protocols.CROSS, (7.08, 7.48, 9.28, 9.32), strict=True)),
+}
+"""Gaze errors in degrees of Cheng et al. 2022, table 1, by system and (source, target)."""
+SURVEY = {
+    "full_face": {"mpiifacegaze": 4.93, "eyediap": 6.53, "gaze360": 14.99},
+    "rt_gene": {"mpiifacegaze": 4.66, "eyediap": 6.02, "gaze360": 12.26},
+    "dilated_net": {"mpiifacegaze": 4.42, "eyediap": 6.19, "gaze360": 13.73},
+    "ca_net": {"mpiifacegaze": 4.27, "eyediap": 5.27, "gaze360": 11.20},
+}
+"""Gaze errors within one data set, by its own protocol (Cheng et al.'s survey, GazeHub)."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +63,25 @@ class System:
     network: str
     purified: bool = False
     needs: tuple[str, ...] = ()
+    measure: ClassVar[str] = "gaze error in degrees"
+
+    def preset(self, name: str) -> Preset:
+        """See ``preset_for``."""
+        return preset_for(name, self)
+
+    def size(self, source: str) -> Size:
+        """Sizes of network and images, as the profile has them."""
+        return size_of_profile()
+
+    def faces(self, name: str, role: str, size: Size) -> Dataset:
+        """See ``protocols.faces``."""
+        return protocols.faces(name, role, size.face)
+
+    def folds(self, source: str, target: str | None, size: Size) -> list[protocols.Fold]:
+        """See ``protocols.folds``; without a target ``protocols.training``."""
+        if target is None:
+            return [protocols.training(source, size.face)]
+        return protocols.folds(source, target, size.face)
 
     def method(self, size: Size, opponent: Purification | None) -> Method:
         """How it is built, fed and trained; without an opponent's settings the opponent only watches."""
@@ -53,6 +96,66 @@ class System:
         for label in self.needs:
             if getattr(batch, label) is None:
                 raise CourseError(f"{self.title} needs {_WORDS[label]} of each face, and {name} has none.")
+
+    def check_test(self, name: str) -> None:
+        """Refuse a set whose test labels nobody has.
+
+        Raises:
+            CourseError: as said.
+        """
+        if protocols.base(name) == "eth_xgaze":
+            raise CourseError(
+                "ETH-XGaze keeps the labels of its test set: python -m gazecourse predict writes what its server "
+                "scores."
+            )
+
+    def keep(self, model: nn.Module, folder: Path) -> None:
+        """Nothing: the checkpoint of the last part is all that ``load`` needs."""
+
+    def load(self, folder: Path, run: dict) -> tuple[nn.Module, Size]:
+        """The network of a run, with its trained weights, and its size.
+
+        Raises:
+            FileNotFoundError, CourseError: the checkpoint is missing or damaged.
+        """
+        size = Size(**run["size"])
+        model = self.method(size, None).build(size)
+        load_checkpoint(folder / f"part{run['parts']}" / FILE_NAME, model)
+        return model, size
+
+    def estimates(self, model: nn.Module, faces: Dataset, size: Size) -> Tensor:
+        """Gaze [N, 2] (pitch, yaw) of faces, radians."""
+        return predict(model, faces, self.method(size, None).forward)
+
+    def score(self, estimated: Tensor, faces: Dataset) -> dict:
+        """Mean angle in degrees with its 95 % interval over people."""
+        interval = bootstrap_ci(angular_error(estimated, faces.gaze), clusters=faces.person)
+        found = dict(zip(("error", "low", "high"), (round(value, 4) for value in interval), strict=True))
+        return found | {"images": len(faces), "people": len(faces.people)}
+
+    def describe(self, found: dict) -> str:
+        """What ``score`` found, in a line."""
+        interval = f"[{found['low']:.2f}, {found['high']:.2f}]"
+        return f"{found['error']:.2f}° {interval}, {found['images']:,} images of {found['people']} people"
+
+    def columns(self, estimated: Tensor, faces: Dataset) -> dict[str, list]:
+        """What a table of the estimates holds, by column: angles in radians, and degrees of error where it is known."""
+        columns = dict(zip(("pitch", "yaw"), _digits(estimated), strict=True))
+        if bool(faces.gaze.isnan().any()):
+            return columns
+        columns |= dict(zip(("true_pitch", "true_yaw"), _digits(faces.gaze), strict=True))
+        return columns | {"error": [f"{angle:.4f}" for angle in angular_error(estimated, faces.gaze).tolist()]}
+
+    def published(self, source: str, target: str) -> str | None:
+        """What a paper reports for this task."""
+        task = protocols.base(source), protocols.base(target)
+        name = next((name for name, system in SYSTEMS.items() if system is self), "")
+        own = SURVEY.get(name, {}).get(task[0]) if task[0] == task[1] else PAPERS.get(name, {}).get(task)
+        return None if own is None else f"{own:.2f}"
+
+
+def _digits(gaze: Tensor) -> list[list[str]]:
+    return [[f"{angle:.6f}" for angle in column] for column in gaze.T.tolist()]
 
 
 _WORDS = {"landmarks": "the landmarks", "head": "the head pose"}
@@ -89,6 +192,10 @@ class Part:
         """The system's method with this part's optimizers."""
         method = system.method(size, self.opponent)
         return method if self.optimizers is None else replace(method, optimizers=self.optimizers)
+
+    def lesson(self, system: System, size: Size, data: Dataset, seed: int) -> tuple[Method, Dataset]:
+        """The method, and what it learns from: all the faces."""
+        return self.method(system, size), data
 
 
 @dataclass(frozen=True)

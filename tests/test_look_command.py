@@ -122,11 +122,17 @@ def test_missing_system_and_missing_landmark_network_say_how_to_train_one(tmp_pa
     assert "nothing is not there. There are no runs yet" in sentence(capsys)
 
 
-def test_system_that_was_finished_last_is_the_default(cache):
-    for age, name in enumerate(("newest", "older", "oldest")):
+def test_gaze_system_that_was_finished_last_is_the_default(cache):
+    contents = {
+        "finds landmarks": '{"system": "structure_coherent"}',
+        "damaged": "{",
+        "newest": '{"system": "resnet"}',
+        "older": '{"system": "puregaze"}',
+    }
+    for age, (name, content) in enumerate(contents.items()):
         folder = paths.runs_dir() / "systems" / name
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text("{}")
+        (folder / "run.json").write_text(content)
         os.utime(folder / "run.json", (1000 - age, 1000 - age))
     (paths.runs_dir() / "systems" / "unfinished").mkdir()
     assert runs.latest().name == "newest"

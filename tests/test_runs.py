@@ -19,6 +19,7 @@ from gazecourse.cross_domain import NETWORKS
 from gazecourse.datasets import open_release
 from gazecourse.datasets.preparing import prepare
 from gazecourse.errors import CourseError
+from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS
 from gazecourse.looking import gazer_of
 from gazecourse.models.pretrained import load_imagenet
 from gazecourse.purification import Purification
@@ -31,7 +32,7 @@ TINY = Size(face=112, width=0.05, stride=2)
 @pytest.fixture(autouse=True)
 def small(monkeypatch, cache):
     """Networks of a twentieth of their width; the profile does not leak into other tests."""
-    monkeypatch.setattr(runs, "size_of_profile", lambda: TINY)
+    monkeypatch.setattr(systems, "size_of_profile", lambda: TINY)
     monkeypatch.setenv("GAZECOURSE_PROFILE", "quick")
     monkeypatch.setattr(runs, "available_cores", lambda: 0)
 
@@ -239,7 +240,7 @@ def test_results_of_seeds_and_of_rendered_domains_are_told_apart(monkeypatch):
     assert runs.results() == {("puregaze", "studio", "laptop"): {"course, quick": [7.0, 9.0]}}
     text = runs.table()
     assert text.startswith("Rendered domains (gaze error in degrees, mean over runs)")
-    assert "PureGaze               course, quick                  8.00 [-4.71, 20.71] (2 runs)" in text
+    assert "PureGaze                         course, quick                  8.00 [-4.71, 20.71] (2 runs)" in text
     assert "paper" not in text
 
 
@@ -258,10 +259,10 @@ def test_runs_of_another_profile_or_preset_have_a_line_of_their_own():
 
 
 def test_published_numbers_are_the_tables():
-    assert runs.PAPERS["puregaze"][("gaze360", "eyediap")] == 9.32
-    assert runs.PAPERS["rt_gene"] == {("gaze360", "mpiifacegaze"): 21.81, ("gaze360", "eyediap"): 38.60}
-    assert runs._published("ca_net", "mpiifacegaze-normalized", "mpiifacegaze") == 4.27
-    assert runs._published("resnet", "studio", "laptop") is None
+    assert systems.PAPERS["puregaze"][("gaze360", "eyediap")] == 9.32
+    assert systems.PAPERS["rt_gene"] == {("gaze360", "mpiifacegaze"): 21.81, ("gaze360", "eyediap"): 38.60}
+    assert SYSTEMS["ca_net"].published("mpiifacegaze-normalized", "mpiifacegaze") == "4.27"
+    assert SYSTEMS["resnet"].published("studio", "laptop") is None
 
 
 # ---------------------------------------------------------------------- mistakes
@@ -358,4 +359,4 @@ def test_prepare_says_what_to_download_and_what_became_of_it(capsys, tmp_path):
 
 def test_train_list_names_systems_and_presets(capsys):
     out = run(capsys, "train", "list")[1]
-    assert all(name in out for name in (*SYSTEMS, *PRESETS))
+    assert all(name in out for name in (*SYSTEMS, *PRESETS, *LANDMARK_SYSTEMS, *LANDMARK_PRESETS))

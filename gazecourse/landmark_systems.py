@@ -1,0 +1,328 @@
+"""The landmark systems by the names of the command line, and how each is trained: the course's way, or as in the paper.
+
+They answer to the same calls as the gaze systems of ``systems``: ``runs`` trains, evaluates and compares both alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import Dataset, Subset
+
+from gazecourse import protocols
+from gazecourse.alignment import (
+    PAPER,
+    AlignmentFaces,
+    Augmentation,
+    Scale,
+    alignment,
+    augmentation,
+    landmarks_of,
+    recipe,
+    scale,
+    score,
+)
+from gazecourse.alignment import subsets as rendered_subsets
+from gazecourse.checkpoint import save_checkpoint
+from gazecourse.comparison import Method, Recipe, adam
+from gazecourse.datasets.releases import LANDMARK_SETS
+from gazecourse.datasets.store import StoredFaces, find
+from gazecourse.errors import CourseError
+from gazecourse.faces.dataset import FaceDataset
+from gazecourse.faces.domains import DOMAINS
+from gazecourse.losses.landmarks import Penalty, soft_wing, wing
+from gazecourse.metrics import bootstrap_ci, nme
+from gazecourse.models.structure_coherent import load_landmark_net
+from gazecourse.pose_balance import balanced_over_pose
+from gazecourse.profiles import pick
+from gazecourse.sample import Sample
+from gazecourse.training import OneCycle, Schedule, StepDecay
+from gazecourse.validation import check_choice
+
+NETWORK = "network.safetensors"
+"""A run's trained network, in its folder: weights, graph and mean face."""
+POINTS = {"wflw": 98, "300w": 68, "cofw": 29} | dict.fromkeys((*DOMAINS, protocols.RENDERED), 68)
+"""Landmarks of a face, by set. Between sets of one scheme a network trained on the one can be tested on the other."""
+PAPERS = {"wflw": "4.35–4.40", "300w": "3.28", "cofw": "3.63"}
+"""NME in percent by the inter-ocular distance of Lin et al. 2021, of 300W on its full test."""
+
+
+# ---------------------------------------------------------------------- sets
+
+
+def real_scale() -> Scale:
+    """Sizes for photographs. Quick: faces of 64² and a small ResNet. Full: the paper's, on faces of 256²."""
+    return pick(quick=Scale(64, "small", 32), full=Scale(256, "resnet34", 128))
+
+
+def landmark_faces(name: str, role: str, side: int) -> AlignmentFaces | StoredFaces:
+    """Training or test faces of a set, each in the square around its landmarks or around its box.
+
+    Args:
+        name: a rendered domain, "rendered" for all of them, or a prepared set for landmarks.
+        role: "train" or "test".
+        side: height and width of the faces in pixels.
+    Raises:
+        ValueError, FileNotFoundError, CourseError: no such set, not prepared, damaged, not for this role, or for gaze.
+    """
+    _points(name)
+    known = protocols.base(name)
+    if known in LANDMARK_SETS:
+        found = StoredFaces(find(name), [role], size=side)
+        if not len(found):
+            raise CourseError(f"{found.folder} holds no {role} faces; splits there: {found.manifest['splits']}.")
+        return found
+    if known == protocols.RENDERED and role == "test":
+        raise CourseError(protocols.ONLY_A_SOURCE)
+    domains = DOMAINS if known == protocols.RENDERED else (known,)
+    return AlignmentFaces([FaceDataset(domain, role) for domain in domains], side, boxed=True)
+
+
+def _points(name: str) -> int:
+    """Landmarks of a face of a set.
+
+    Raises:
+        ValueError, CourseError: there is no such set, or it is one for gaze.
+    """
+    known = protocols.base(name)
+    if known not in POINTS:
+        raise CourseError(
+            f"{known} is for gaze and has no landmarks to learn; those for landmarks: {', '.join(POINTS)}."
+        )
+    return POINTS[known]
+
+
+def subsets(faces: AlignmentFaces | StoredFaces) -> dict[str, Tensor]:
+    """Masks, bool [N]: all faces, and those looked at apart.
+
+    Of rendered faces see ``alignment.subsets``; of photographs those that a factor flags, and "common" of 300W.
+    """
+    if isinstance(faces, AlignmentFaces):
+        return rendered_subsets(faces)
+    masks = {"all": torch.ones(len(faces), dtype=torch.bool)}
+    for name, values in faces.factors.items():
+        masks[name] = values.bool() if values.ndim == 1 else values.bool().any(1)
+    if "challenge" in masks:
+        masks["common"] = ~masks["challenge"]
+    return masks
+
+
+# ---------------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class LandmarkPart:
+    """A stretch of training.
+
+    Attributes:
+        recipe: epochs, batch size and peak learning rate. schedule: of the learning rate.
+        augmentation: how training faces are changed.
+        optimizers: of a network, with a peak learning rate.
+        bins: of poses that are made equally frequent; 1 leaves faces as they are.
+    """
+
+    recipe: Recipe
+    schedule: Schedule = field(default_factory=OneCycle)
+    augmentation: Augmentation = PAPER
+    optimizers: Callable[[nn.Module, float], list[Optimizer]] = adam
+    bins: int = 9
+
+    def lesson(self, system: LandmarkSystem, size: Scale, data: Dataset, seed: int) -> tuple[Method, Dataset]:
+        """The method for these training faces, and the faces, those of rare poses several times."""
+        method = alignment(
+            data.landmarks,
+            size.side,
+            system.head,
+            system.penalty,
+            relative_location=system.relative_location,
+            settings=self.augmentation,
+            sizes=size,
+        )
+        rows = balanced_over_pose(data.landmarks, self.bins, seed=seed)
+        return replace(method, optimizers=self.optimizers), Subset(data, rows.tolist())
+
+
+@dataclass(frozen=True)
+class LandmarkPreset:
+    """A named way to train.
+
+    Attributes:
+        origin: where the numbers come from. parts: of the training.
+    """
+
+    origin: str
+    parts: Callable[[], Sequence[LandmarkPart]]
+    imagenet: ClassVar[bool] = False
+
+
+def momentum(model: nn.Module, rate: float) -> list[Optimizer]:
+    """The paper's: SGD with a momentum of 0.9 and a weight decay of 5e-4."""
+    return [torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)]
+
+
+LANDMARK_PRESETS = {
+    "course": LandmarkPreset(
+        "the course's own, for the profile in use",
+        lambda: [LandmarkPart(recipe(), augmentation=augmentation(), bins=1)],
+    ),
+    "sdfl": LandmarkPreset(
+        "Lin et al. 2021: SGD 0.01, momentum 0.9, weight decay 5e-4, batches of 64, 500 epochs, a fifth of the rate "
+        "after 200 and 350; faces balanced over pose",
+        lambda: [LandmarkPart(Recipe(500, 64, 0.01), StepDecay((0.4, 0.7), 0.2), PAPER, momentum)],
+    ),
+}
+"""Ways to train landmark systems, by name."""
+
+
+# ---------------------------------------------------------------------- systems
+
+
+@dataclass(frozen=True)
+class LandmarkSystem:
+    """A landmark network with its loss.
+
+    Attributes:
+        title: as in tables.
+        head: "static", "dynamic" or "fc".
+        penalty: of the residuals. relative_location: whether L_rel is added.
+    """
+
+    title: str
+    head: str
+    penalty: Penalty = soft_wing
+    relative_location: bool = True
+    measure: ClassVar[str] = "NME by the distance of the outer eye corners in percent"
+
+    def preset(self, name: str) -> LandmarkPreset:
+        """The preset of that name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return LANDMARK_PRESETS[check_choice("preset", name, tuple(LANDMARK_PRESETS))]
+
+    def size(self, source: str) -> Scale:
+        """Sizes of network and images for what it is trained on."""
+        return real_scale() if protocols.is_real(source) else scale()
+
+    def faces(self, name: str, role: str, size: Scale) -> AlignmentFaces | StoredFaces:
+        """See ``landmark_faces``."""
+        return landmark_faces(name, role, size.side)
+
+    def folds(self, source: str, target: str | None, size: Scale) -> list[protocols.Fold]:
+        """One training on the training faces of a set, and the test faces of another or the same.
+
+        Raises:
+            ValueError, FileNotFoundError, CourseError: see ``landmark_faces``; or the sets have other landmarks.
+        """
+        target = target or source
+        mine, others = _points(source), _points(target)
+        if mine != others:
+            raise ValueError(f"target must have the landmarks of the source, {source}: {mine}; {target} has {others}.")
+        if target != source and protocols.base(target) == protocols.RENDERED:
+            raise CourseError(protocols.ONLY_A_SOURCE)
+        for name in filter(protocols.is_real, (source, target)):
+            find(name)
+        return [
+            protocols.Fold(
+                "",
+                partial(landmark_faces, source, "train", size.side),
+                partial(landmark_faces, target, "test", size.side),
+            )
+        ]
+
+    def check(self, batch: Sample, name: str) -> None:
+        """Nothing to refuse: every face that ``faces`` gives has landmarks."""
+
+    def check_test(self, name: str) -> None:
+        """Refuse a set without landmarks.
+
+        Raises:
+            ValueError, CourseError: there is no such set, or it is one for gaze.
+        """
+        _points(name)
+
+    def keep(self, model: nn.Module, folder: Path) -> None:
+        """Write the trained network into the run's folder."""
+        save_checkpoint(folder / NETWORK, model, state={"settings": model.settings})
+
+    def load(self, folder: Path, run: dict) -> tuple[nn.Module, Scale]:
+        """The network of a run, with its trained weights, and its size.
+
+        Raises:
+            FileNotFoundError, CourseError: the file is missing or damaged.
+        """
+        return load_landmark_net(folder / NETWORK), Scale(**run["size"])
+
+    def estimates(self, model: nn.Module, faces: Dataset, size: Scale) -> Tensor:
+        """Landmarks [N, P, 2] of faces, pixels of their images.
+
+        Raises:
+            ValueError: the network knows other landmarks than the faces have.
+        """
+        if model.points != faces.landmarks.shape[1]:
+            raise ValueError(f"faces must have {model.points} landmarks for this run; got {faces.landmarks.shape[1]}.")
+        return landmarks_of(model, faces)
+
+    def score(self, estimated: Tensor, faces: AlignmentFaces | StoredFaces) -> dict:
+        """NME in percent with its 95 % interval over people, failures and AUC, on all faces and on subsets."""
+        errors = 100 * nme(estimated, faces.landmarks, faces.landmarks.shape[1])
+        interval = bootstrap_ci(errors, clusters=faces.person)
+        found = dict(zip(("error", "low", "high"), (round(value, 4) for value in interval), strict=True))
+        parts = {name: rows for name, rows in subsets(faces).items() if bool(rows.any())}
+        scores = {name: score(estimated[rows], faces.landmarks[rows]) for name, rows in parts.items()}
+        found |= {"images": len(faces), "people": len(faces.people)}
+        found["subsets"] = {
+            name: {
+                "nme": round(100 * own.nme, 4),
+                "failures": round(100 * own.failure_rate, 2),
+                "auc": round(own.auc, 4),
+                "images": own.faces,
+            }
+            for name, own in scores.items()
+        }
+        return found
+
+    def describe(self, found: dict) -> str:
+        """What ``score`` found, in a line, and one for each subset."""
+        whole = found["subsets"]["all"]
+        lines = [
+            f"NME {found['error']:.2f} % [{found['low']:.2f}, {found['high']:.2f}], "
+            f"failures {whole['failures']:.1f} %, AUC {whole['auc']:.3f}, {found['images']:,} faces"
+        ]
+        lines += [
+            f"    {name}: {own['nme']:.2f} %, failures {own['failures']:.1f} %, {own['images']:,} faces"
+            for name, own in found["subsets"].items()
+            if name != "all"
+        ]
+        return "\n".join(lines)
+
+    def columns(self, estimated: Tensor, faces: AlignmentFaces | StoredFaces) -> dict[str, list]:
+        """What a table of the estimates holds, by column: x and y of every landmark in pixels, and NME in percent."""
+        found = {}
+        for point in range(estimated.shape[1]):
+            for axis, letter in enumerate("xy"):
+                found[f"{letter}{point}"] = [f"{value:.3f}" for value in estimated[:, point, axis].tolist()]
+        errors = 100 * nme(estimated, faces.landmarks, faces.landmarks.shape[1])
+        return {**found, "error": [f"{value:.4f}" for value in errors.tolist()]}
+
+    def published(self, source: str, target: str) -> str | None:
+        """The paper's number for the structure-coherent network within one set."""
+        task = protocols.base(source), protocols.base(target)
+        return PAPERS.get(task[0]) if task[0] == task[1] and self.relative_location else None
+
+
+LANDMARK_SYSTEMS = {
+    "structure_coherent": LandmarkSystem("Structure-coherent, static graph", "static"),
+    "structure_coherent_dynamic": LandmarkSystem("Structure-coherent, dynamic graph", "dynamic"),
+    "landmarks_fc": LandmarkSystem("Fully connected, soft wing", "fc", relative_location=False),
+    "landmarks_fc_wing": LandmarkSystem("Fully connected, wing", "fc", wing, relative_location=False),
+}
+"""What ``python -m gazecourse train`` trains on landmarks."""
