@@ -26,17 +26,17 @@ from pathlib import Path
 import torch
 from landmarks import Cell, contrasts, difference, flat, product, show_differences
 from report import by_seed, write
-from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from gazecourse.alignment import PENALTIES, Scale, alignment, augmentation, landmarks_of, recipe, score
+from gazecourse.alignment import PENALTIES, alignment, augmentation, landmarks_of, recipe, score
 from gazecourse.comparison import Recipe, fit
 from gazecourse.datasets import COFW, WFLW, IBug300W
 from gazecourse.datasets.face_photos import FacePhotos
 from gazecourse.errors import CourseError
+from gazecourse.landmark_systems import real_scale, subsets
 from gazecourse.models.structure_coherent import HEADS
 from gazecourse.pose_balance import balanced_over_pose
-from gazecourse.profiles import pick, profile
+from gazecourse.profiles import profile
 from gazecourse.sample import Sample
 from gazecourse.training import make_fabric
 
@@ -46,11 +46,6 @@ READERS: dict[str, Reader] = {
     "300w": lambda root, split, size: IBug300W(root, {"test": "full"}.get(split, split), size=size),
     "cofw": lambda root, split, size: COFW(root, split, size=size),
 }
-
-
-def network() -> Scale:
-    """Full: the paper's, on faces of 256². Quick: the small one on 64²."""
-    return pick(quick=Scale(64, "small", 32), full=Scale(256, "resnet34", 128))
 
 
 class InMemory(Dataset):
@@ -75,19 +70,9 @@ class InMemory(Dataset):
         return Sample(image=self.images[rows], landmarks=self.landmarks[rows], person=rows, domain=domain)
 
 
-def subsets(faces: InMemory) -> dict[str, Tensor]:
-    """Masks, bool [N]: all faces, those that each factor flags, and of 300W those that none does."""
-    masks = {"all": torch.ones(len(faces), dtype=torch.bool)}
-    for name, values in faces.factors.items():
-        masks[name] = values.bool() if values.ndim == 1 else values.bool().any(1)
-    if "challenge" in masks:
-        masks["common"] = ~masks["challenge"]
-    return {name: rows for name, rows in masks.items() if bool(rows.any())}
-
-
 def measure(cell: Cell, seed: int, train: InMemory, test: InMemory, plan: Recipe, bins: int, precision: str) -> dict:
     """Train one network and test it on every subset."""
-    sizes = network()
+    sizes = real_scale()
     learned = Subset(train, balanced_over_pose(train.landmarks, bins, seed=seed).tolist())  # some several times
     method = alignment(
         train.landmarks,
@@ -103,7 +88,11 @@ def measure(cell: Cell, seed: int, train: InMemory, test: InMemory, plan: Recipe
     pred = landmarks_of(model, test)
     return {
         "seconds": round(time.perf_counter() - began, 1),
-        "tests": {name: asdict(score(pred[rows], test.landmarks[rows])) for name, rows in subsets(test).items()},
+        "tests": {
+            name: asdict(score(pred[rows], test.landmarks[rows]))
+            for name, rows in subsets(test).items()
+            if bool(rows.any())
+        },
     }
 
 
@@ -151,7 +140,7 @@ def main() -> None:
     plan = Recipe(options.epochs or usual.epochs, usual.batch_size, usual.rate)
     read = partial(READERS[options.data], options.folder)
     try:
-        train, test = (InMemory(read(split, network().side)) for split in ("train", "test"))
+        train, test = (InMemory(read(split, real_scale().side)) for split in ("train", "test"))
     except (CourseError, FileNotFoundError) as error:
         parser.error(str(error))
     results = {}
@@ -162,7 +151,7 @@ def main() -> None:
     found = tables(results, tuple(options.seeds))
     show(found)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = {"profile": profile(), "data": options.data, "scale": asdict(network()), "recipe": asdict(plan)}
+    settings = {"profile": profile(), "data": options.data, "scale": asdict(real_scale()), "recipe": asdict(plan)}
     settings |= {"augmentation": asdict(augmentation()), "bins": options.bins, "seeds": options.seeds}
     sizes = {"training_faces": len(train), "test_faces": len(test)}
     print(write(options.into or f"landmarks_{options.data}", device, **settings, **sizes, **found))

@@ -99,10 +99,11 @@ def _points(name: str) -> int:
     return POINTS[known]
 
 
-def subsets(faces: AlignmentFaces | StoredFaces) -> dict[str, Tensor]:
+def subsets(faces: Dataset) -> dict[str, Tensor]:
     """Masks, bool [N]: all faces, and those looked at apart.
 
-    Of rendered faces see ``alignment.subsets``; of photographs those that a factor flags, and "common" of 300W.
+    Of rendered faces see ``alignment.subsets``; of photographs, a data set with ``factors``, those that a factor flags,
+    and "common" of 300W. A mask may choose nobody.
     """
     if isinstance(faces, AlignmentFaces):
         return rendered_subsets(faces)

@@ -38,7 +38,7 @@ def wflw_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs the benchmark with tiny networks; what it wrote."""
-    monkeypatch.setattr(benchmark, "network", lambda: Scale(32, "small", 8))
+    monkeypatch.setattr(benchmark, "real_scale", lambda: Scale(32, "small", 8))
     monkeypatch.setenv("GAZECOURSE_PROFILE", "quick")
     written = {}
 
