@@ -1,4 +1,4 @@
-"""Pictures from a camera, through OpenCV: an extra of the course, ``pip install -e ".[look]"``."""
+"""Pictures from a camera, through OpenCV."""
 
 from __future__ import annotations
 

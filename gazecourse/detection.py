@@ -1,9 +1,9 @@
 """Where the faces in a photograph are: a cascade on Haar features (Viola, Jones 2001), from OpenCV 4.
 
-It is an extra of the course, ``pip install -e ".[look]"``, and comes with its weights, so that it needs no network.
-Where it finds nobody, it looks again for heads that lean to a side. ``benchmarks/detectors.py`` compares detectors
-whose weights come with a package, on real photographs that packages carry (``results/detectors.json``: 180 faces, of
-which 20 lean by 15° and 20 by 30°, and 107 pictures without people; median time of a frame of 640 × 480, one core):
+OpenCV comes with their weights, so that no network is needed. Where the cascade finds nobody, it looks again for heads
+that lean to a side. ``benchmarks/detectors.py`` compares detectors whose weights come with a package, on real
+photographs that packages carry (``results/detectors.json``: 180 faces, of which 20 lean by 15° and 20 by 30°, and 107
+pictures without people; median time of a frame of 640 × 480, one core):
 
     the course's, OpenCV's "alt" at 400 pixels, leaning heads too   176 found,  0 false,  17 ms
     OpenCV's "default" at 640 pixels                                154 found,  6 false,  19 ms
