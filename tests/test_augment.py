@@ -1,5 +1,6 @@
 """Augmented samples keep true labels: checked on numbers, and on faces that are rendered and their mirror images."""
 
+import math
 from dataclasses import fields, replace
 
 import pytest
@@ -16,6 +17,7 @@ from gazecourse.augment import (
     covered,
     mirror,
     randomly_blurred,
+    randomly_lit,
     randomly_mirrored,
     shaken_landmarks,
     warped,
@@ -350,6 +352,29 @@ def test_landmarks_of_a_face_move_together_and_those_of_others_elsewhere():
 
 
 # ---------------------------------------------------------------------- blur
+
+
+def test_light_changes_half_of_the_faces_by_one_power_and_factor_each_and_nothing_else():
+    torch.manual_seed(0)
+    ramp = torch.arange(256, dtype=torch.uint8).expand(3, 1, 256)
+    batch = replace(numbers(200), image=ramp.repeat(200, 1, 1, 1))
+    lit = randomly_lit(batch)
+    assert_same(lit, batch, but=("image",))
+    assert lit.image.dtype == torch.uint8
+    assert torch.equal(lit.image[:, 0], lit.image[:, 2]), "all colors alike"
+    curves = lit.image[:, 0, 0].double() / 255
+    changed = (lit.image != batch.image).flatten(1).any(1)
+    assert 70 < int(changed.sum()) < 130
+    dark = curves[changed & (curves[:, 255] < 1)]
+    gain = dark[:, 255]
+    assert float(gain.min()) > 0.29
+    assert float(gain.min()) < 0.36
+    gamma = (dark[:, 128] / gain).log() / math.log(128 / 255)
+    assert 0.68 < float(gamma.min()) < 0.8
+    assert 1.25 < float(gamma.max()) < 1.42
+    expected = gain[:, None] * (torch.arange(256).double() / 255) ** gamma[:, None]
+    torch.testing.assert_close(dark, expected, atol=0.02, rtol=0)
+    assert bool((curves[changed][:, 255] == 1).any()), "some are brighter"
 
 
 def test_half_of_the_faces_are_blurred_up_to_the_limit_and_nothing_else_changes():

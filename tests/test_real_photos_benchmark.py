@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from gazecourse import cross_domain
 from gazecourse.angles import angular_error
 from gazecourse.augment import MIRRORED_68
+from gazecourse.comparison import Size, gaze_losses
 from gazecourse.looking import Look
+from gazecourse.sample import Sample
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -158,3 +161,22 @@ def test_means_are_over_photographs_that_have_the_number():
     assert table["fit"]["mean"][0] == 1.5
     assert table["fit"]["photographs"] == 2
     assert table["gaze, noise"] == {"mean": [2.0], "photographs": 1}
+
+
+def test_differences_are_of_the_same_photographs_and_of_gaze_alone():
+    one = [{"found": True, "gaze": [4.0, 6.0], "landmarks": 3.0}, {"found": True, "gaze": [1.0]}, {"found": False}]
+    other = [{"found": True, "gaze": [3.0, 3.0], "landmarks": 9.0}, {"found": True, "gaze": [2.0]}, {"found": False}]
+    found = benchmark.differences(one, other, [0, 1, 2])
+    assert found["gaze"]["mean"][0] == -0.5
+    assert set(found) == {"photographs", "found", "gaze"}
+    assert (found["photographs"], found["found"], found["gaze"]["photographs"]) == (3, 2, 2)
+
+
+def test_only_the_second_way_changes_the_light(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cross_domain, "randomly_lit", lambda batch: seen.append(batch) or batch)
+    batch = Sample(torch.zeros(2, 3, 112, 112, dtype=torch.uint8), gaze=torch.zeros(2, 2))
+    for count, method in enumerate(benchmark.WAYS.values()):
+        losses = method.losses or gaze_losses(method.forward)
+        losses(method.build(Size(112, 0.05, 2)), batch)
+        assert len(seen) == count
