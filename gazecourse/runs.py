@@ -45,8 +45,10 @@ PAPERS: dict[str, dict[tuple[str, str], float]] = {
     "ca_net": dict(zip(protocols.CROSS[2:], (27.13, 31.41), strict=True)),
     "resnet": dict(zip(protocols.CROSS, (8.13, 7.74, 9.89, 11.42), strict=True)),
     "puregaze": dict(zip(protocols.CROSS, (7.08, 7.48, 9.28, 9.32), strict=True)),
+    "clip_gaze": dict(zip(protocols.CROSS, (6.41, 7.51, 6.89, 7.06), strict=True)),
 }
-"""Gaze errors in degrees of Cheng et al. 2022, table 1, by system and (source, target)."""
+"""Gaze errors in degrees by system and (source, target): of Cheng et al. 2022, table 1, and of Yin et al. 2024 for
+CLIP-Gaze, as later papers quote it."""
 SURVEY = {
     "full_face": {"mpiifacegaze": 4.93, "eyediap": 6.53, "gaze360": 14.99},
     "rt_gene": {"mpiifacegaze": 4.66, "eyediap": 6.02, "gaze360": 12.26},
@@ -162,9 +164,10 @@ def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: 
     size = size_of_profile()
     data = fold.train()
     system.check(fetch(data, [0]), settings.source)
+    learning = system.learning(data, size, seed=settings.seed, folder=settings.folder, precision=precision)
     model: nn.Module | None = None
     for number, part in enumerate(preset.parts(), 1):
-        method = part.method(system, size)
+        faces, method = learning(part)
         if model is not None:
             method = continued(method, model)
         elif preset.imagenet:
@@ -172,7 +175,7 @@ def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: 
         recipe = part.recipe if settings.epochs is None else replace(part.recipe, epochs=settings.epochs)
         model, history = fit(
             method,
-            data,
+            faces,
             recipe,
             size=size,
             seed=settings.seed,
