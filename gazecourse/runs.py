@@ -139,12 +139,12 @@ def _plan(source: str, targets: Sequence[str], size: int) -> list[tuple[protocol
     within = [target for target in targets if target == source]
     others = [target for target in targets if target != source]
     plan: dict[str, tuple[protocols.Fold, list[str]]] = {}
+    for target in within:  # first: a fold that serves other targets too must know the test faces of its own set
+        for fold in protocols.folds(source, target, size):
+            plan.setdefault(fold.name, (fold, []))[1].append(target)
     for target in others or ([] if within else [None]):
         fold = protocols.folds(source, target, size)[0] if target else protocols.training(source, size)
         plan.setdefault(fold.name, (fold, []))[1].extend([target] if target else [])
-    for target in within:
-        for fold in protocols.folds(source, target, size):
-            plan.setdefault(fold.name, (fold, []))[1].append(target)
     return list(plan.values())
 
 

@@ -167,6 +167,15 @@ def test_puregaze_is_trained_evaluated_asked_and_compared(sets, capsys, tmp_path
     assert "Rendered domains" not in out
 
 
+@pytest.mark.parametrize("targets", [["mpiifacegaze", "gaze360"], ["gaze360", "mpiifacegaze"]])
+def test_each_of_several_targets_is_tested_on_its_own_faces(targets, sets):
+    (folder,) = runs.train("resnet", "gaze360", targets, epochs=1)
+    for name in targets:
+        found = json.loads((folder / f"on-{name}.json").read_text())
+        faces = protocols.faces(name, "test", TINY.face)
+        assert (found["images"], found["people"]) == (len(faces), len(faces.people)), name
+
+
 def test_test_set_without_labels_is_predicted_and_never_evaluated(sets, capsys, tmp_path):
     code, out, _ = run(capsys, "train", "resnet", "--source", "eth_xgaze", "--epochs", 1)
     name = out.strip().rpartition("/")[2]
