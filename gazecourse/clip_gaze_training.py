@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
+from tqdm import tqdm
 
 from gazecourse.augment import mirror, mirror_classes, randomly_mirrored
 from gazecourse.batches import fetch, seed_all
 from gazecourse.comparison import Method, Size
 from gazecourse.cross_domain import face_band, from_band
+from gazecourse.faces.attributes import Factors
 from gazecourse.faces.captions import GROUPS, factor_phrases, seen
 from gazecourse.losses import ClipGazeWeights, clip_gaze_loss, gaze_angular, prompt_loss, unit_features
 from gazecourse.models.clip import TwoTowers, clip_features
@@ -101,11 +103,12 @@ class ClipFaces(Dataset):
     left and right of a head differ has no words.
 
     Args:
-        faces: a data set of samples. Of a ``FaceDataset`` the rest is known.
+        faces: a data set of samples. Of rendered faces the rest is known; see ``factors_of``.
         clip: what looks at them.
         identity: [N, 126] coefficients of the morphable head for data whose heads are not known, one row for all images
             of a person; see ``fitting.fit_identity``.
         batch_size: faces that CLIP looks at at once.
+        sight: f_v as in ``seen``, if CLIP has looked at these faces before.
     Attributes:
         seen: f_v [N, 2, D], of each face and of its mirror image.
         people: [P, 126] the different rows of ``identity``, and who: [N] which of them each face has; or None.
@@ -115,11 +118,19 @@ class ClipFaces(Dataset):
     """
 
     def __init__(
-        self, faces: Dataset, clip: TwoTowers, *, identity: Tensor | None = None, batch_size: int = 256
+        self,
+        faces: Dataset,
+        clip: TwoTowers,
+        *,
+        identity: Tensor | None = None,
+        batch_size: int = 256,
+        sight: Tensor | None = None,
     ) -> None:
         self.faces = faces
-        self.seen = _what_clip_sees(frozen(clip), faces, batch_size)
-        factors = getattr(faces, "factors", None)
+        if sight is None:
+            sight = what_clip_sees(clip, faces, batch_size)
+        self.seen = check_array("sight", sight, (len(faces), 2, clip.dim))
+        factors = factors_of(faces)
         self.facts = None if factors is None else seen(factors)
         if identity is None and factors is not None:
             identity = factors.identity
@@ -139,11 +150,20 @@ class ClipFaces(Dataset):
         return replace(batch, factors={**batch.factors, **known})
 
 
+def factors_of(faces: Dataset) -> Factors | None:
+    """Everything that rendered faces depend on, those of several sets together too; None where it is not known."""
+    parts = faces.datasets if isinstance(faces, ConcatDataset) else [faces]
+    known = [getattr(part, "factors", None) for part in parts]
+    # A real set's factors are what its release tells, such as "occlusion"; they draw no face.
+    return Factors.concatenate(known) if all(isinstance(factors, Factors) for factors in known) else None
+
+
 @torch.no_grad()
-def _what_clip_sees(clip: TwoTowers, faces: Dataset, batch_size: int) -> Tensor:
-    device, found = clip.scale.device, []
-    for chunk in torch.arange(len(faces)).split(batch_size):
-        image = fetch(faces, chunk.tolist()).float_image().to(device)
+def what_clip_sees(clip: TwoTowers, faces: Dataset, batch_size: int = 256) -> Tensor:
+    """f_v [N, 2, D] of each face and of its mirror image, a batch of images in memory at a time."""
+    clip, found = frozen(clip), []
+    for chunk in tqdm(torch.arange(len(faces)).split(batch_size), desc="what CLIP sees", disable=None, leave=False):
+        image = fetch(faces, chunk.tolist()).float_image().to(clip.scale.device)
         both = [clip_features(clip, image), clip_features(clip, image.flip(3))]
         found.append(torch.stack(both, dim=1).float().cpu())
     return torch.cat(found)

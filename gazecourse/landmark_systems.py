@@ -135,8 +135,8 @@ class LandmarkPart:
     optimizers: Callable[[nn.Module, float], list[Optimizer]] = adam
     bins: int = 9
 
-    def lesson(self, system: LandmarkSystem, size: Scale, data: Dataset, seed: int) -> tuple[Method, Dataset]:
-        """The method for these training faces, and the faces, those of rare poses several times."""
+    def lesson(self, system: LandmarkSystem, size: Scale, data: Dataset, seed: int) -> tuple[Dataset, Method]:
+        """The training faces, those of rare poses several times, and the method for them."""
         method = alignment(
             data.landmarks,
             size.side,
@@ -147,7 +147,7 @@ class LandmarkPart:
             sizes=size,
         )
         rows = balanced_over_pose(data.landmarks, self.bins, seed=seed)
-        return replace(method, optimizers=self.optimizers), Subset(data, rows.tolist())
+        return Subset(data, rows.tolist()), replace(method, optimizers=self.optimizers)
 
 
 @dataclass(frozen=True)
@@ -238,6 +238,18 @@ class LandmarkSystem:
                 partial(landmark_faces, target, "test", size.side),
             )
         ]
+
+    def learning(
+        self,
+        data: AlignmentFaces | StoredFaces,
+        size: Scale,
+        *,
+        seed: int,
+        folder: Path,
+        precision: str,
+    ) -> Callable[[LandmarkPart], tuple[Dataset, Method]]:
+        """What each part of a training on these faces learns from, and how."""
+        return lambda part: part.lesson(self, size, data, seed)
 
     def check(self, batch: Sample, name: str) -> None:
         """Nothing to refuse: every face that ``faces`` gives has landmarks."""

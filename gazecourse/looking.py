@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from gazecourse import camera
-from gazecourse.alignment import landmarks_in_photo
+from gazecourse.alignment import landmarks_asked_twice
 from gazecourse.angles import pitchyaw_to_vector, rotation_to_pitchyaw, vector_to_pitchyaw
 from gazecourse.crops import eye_centers
 from gazecourse.detection import Box, FaceDetector
@@ -59,9 +59,6 @@ CAMERA_RATE = 12.0
 class Finder:
     """Finds landmarks as ``Landmarks`` has it: a detector says where faces are, a network where their landmarks are.
 
-    The network was trained on squares around landmarks, which a detector's boxes only resemble. So it is asked again,
-    with the square around the landmarks that it found first.
-
     Attributes:
         detector: boxes of the faces in a picture.
         model: a trained ``StructureCoherentNet`` of 68 points.
@@ -73,12 +70,7 @@ class Finder:
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
         """Landmarks [68, 2] in pixels of every face in a picture, uint8 [H, W, 3], RGB."""
         photo = to_tensor(picture)
-        return [self._landmarks(photo, box) for box in self.detector(picture)]
-
-    def _landmarks(self, photo: Tensor, box: Box) -> np.ndarray:
-        first = landmarks_in_photo(self.model, photo, box)
-        low, high = first.amin(0), first.amax(0)
-        return landmarks_in_photo(self.model, photo, [*low.tolist(), *(high - low).tolist()]).double().numpy()
+        return [landmarks_asked_twice(self.model, photo, box).double().numpy() for box in self.detector(picture)]
 
 
 def finder(path: Path | str = LANDMARK_MODEL) -> Finder:

@@ -126,12 +126,12 @@ def _plan(
     within = [target for target in targets if target == source]
     others = [target for target in targets if target != source]
     plan: dict[str, tuple[protocols.Fold, list[str]]] = {}
+    for target in within:  # first: a fold that serves other targets too must know the test faces of its own set
+        for fold in system.folds(source, target, size):
+            plan.setdefault(fold.name, (fold, []))[1].append(target)
     for target in others or ([] if within else [None]):
         fold = system.folds(source, target, size)[0]
         plan.setdefault(fold.name, (fold, []))[1].extend([target] if target else [])
-    for target in within:
-        for fold in system.folds(source, target, size):
-            plan.setdefault(fold.name, (fold, []))[1].append(target)
     return list(plan.values())
 
 
@@ -151,9 +151,10 @@ def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: 
     size = system.size(settings.source)
     data = fold.train()
     system.check(fetch(data, [0]), settings.source)
+    learning = system.learning(data, size, seed=settings.seed, folder=settings.folder, precision=precision)
     model: nn.Module | None = None
     for number, part in enumerate(preset.parts(), 1):
-        method, lesson = part.lesson(system, size, data, settings.seed)
+        faces, method = learning(part)
         if model is not None:
             method = continued(method, model)
         elif preset.imagenet:
@@ -161,7 +162,7 @@ def _trained(settings: Settings, fold: protocols.Fold, precision: str, workers: 
         recipe = part.recipe if settings.epochs is None else replace(part.recipe, epochs=settings.epochs)
         model, history = fit(
             method,
-            lesson,
+            faces,
             recipe,
             size=size,
             seed=settings.seed,

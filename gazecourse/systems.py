@@ -15,10 +15,13 @@ from torch.utils.data import Dataset
 from gazecourse import protocols
 from gazecourse.angles import angular_error
 from gazecourse.checkpoint import FILE_NAME, load_checkpoint
+from gazecourse.clip_gaze_source import ClipGazeSource
+from gazecourse.clip_gaze_training import ClipGazeSettings, clip_gaze, gaze_alone
 from gazecourse.comparison import Method, Recipe, Size, size_of_profile
 from gazecourse.cross_domain import first_part, plain, purified, second_part
 from gazecourse.errors import CourseError
 from gazecourse.metrics import bootstrap_ci
+from gazecourse.models.clip import load_course_clip
 from gazecourse.models.pretrained import load_imagenet
 from gazecourse.purification import Purification, three_adams
 from gazecourse.sample import Sample
@@ -37,8 +40,10 @@ PAPERS: dict[str, dict[tuple[str, str], float]] = {
     "ca_net": dict(zip(protocols.CROSS[2:], (27.13, 31.41), strict=True)),
     "resnet": dict(zip(protocols.CROSS, (8.13, 7.74, 9.89, 11.42), strict=True)),
     "puregaze": dict(zip(protocols.CROSS, (7.08, 7.48, 9.28, 9.32), strict=True)),
+    "clip_gaze": dict(zip(protocols.CROSS, (6.41, 7.51, 6.89, 7.06), strict=True)),
 }
-"""Gaze errors in degrees of Cheng et al. 2022, table 1, by system and (source, target)."""
+"""Gaze errors in degrees by system and (source, target): of Cheng et al. 2022, table 1, and of Yin et al. 2024 for
+CLIP-Gaze, as later papers quote it."""
 SURVEY = {
     "full_face": {"mpiifacegaze": 4.93, "eyediap": 6.53, "gaze360": 14.99},
     "rt_gene": {"mpiifacegaze": 4.66, "eyediap": 6.02, "gaze360": 12.26},
@@ -54,7 +59,7 @@ class System:
 
     Attributes:
         title: as in tables.
-        network: its name in ``cross_domain.NETWORKS``.
+        network: its name in ``cross_domain.NETWORKS``, or one of its own.
         purified: whether it is trained with an SA-module as opponent.
         needs: labels of a ``Sample`` that it looks at, besides the image.
     """
@@ -86,6 +91,16 @@ class System:
     def method(self, size: Size, opponent: Purification | None) -> Method:
         """How it is built, fed and trained; without an opponent's settings the opponent only watches."""
         return purified(self.network, size, opponent or Purification(w2=0.0)) if self.purified else plain(self.network)
+
+    def learning(self, data: Dataset, size: Size, *, seed: int, folder: Path, precision: str) -> Learning:
+        """What each part of a training on these faces learns from, and how: the faces as they are, by ``method``.
+
+        Args:
+            data: the training faces. seed, precision: of the training. folder: of its files.
+        Raises:
+            CourseError: the faces lack something that can only be found out by looking at them.
+        """
+        return lambda part: (data, part.method(self, size))
 
     def check(self, batch: Sample, name: str) -> None:
         """Refuse faces without a label that the system needs.
@@ -158,6 +173,43 @@ def _digits(gaze: Tensor) -> list[list[str]]:
     return [[f"{angle:.6f}" for angle in column] for column in gaze.T.tolist()]
 
 
+@dataclass(frozen=True)
+class ClipGazeSystem(System):
+    """CLIP-Gaze: prompts that are made for the people of the source join in where an opponent would.
+
+    Nothing was released, so there is no preset of the paper's; the course's trains it as ``benchmarks/clip_gaze.py``
+    does. Gaze is estimated without CLIP.
+
+    Attributes:
+        settings: of CLIP-Gaze.
+    """
+
+    settings: ClipGazeSettings = field(default_factory=ClipGazeSettings)
+
+    def method(self, size: Size, opponent: Purification | None) -> Method:
+        """The network with the gaze loss alone."""
+        return gaze_alone(load_course_clip())
+
+    def learning(self, data: Dataset, size: Size, *, seed: int, folder: Path, precision: str) -> Learning:
+        """Faces as they are in parts without an opponent; in others with what CLIP sees in them, and prompts.
+
+        Raises:
+            CourseError: nobody's identity can be fitted.
+        """
+        clip = load_course_clip().to("cuda" if torch.cuda.is_available() else "cpu")
+        source = ClipGazeSource(data, clip, folder, self.settings, seed, precision)
+        source.require_identity()
+
+        def learn(part: Part) -> tuple[Dataset, Method]:
+            method = part.method(self, size)
+            if part.opponent is None:
+                return data, method
+            with_prompts = clip_gaze(clip, source.prompts(), self.settings)
+            return source.looked_at, replace(with_prompts, optimizers=method.optimizers)
+
+        return learn
+
+
 _WORDS = {"landmarks": "the landmarks", "head": "the head pose"}
 SYSTEMS = {
     "full_face": System("Full-Face", "Full-Face"),
@@ -168,6 +220,7 @@ SYSTEMS = {
     "ca_net_purified": System("CA-Net + SA-module", "CA-Net", True, needs=("landmarks",)),
     "resnet": System("Baseline", "ResNet"),
     "puregaze": System("PureGaze", "ResNet", True),
+    "clip_gaze": ClipGazeSystem("CLIP-Gaze", "CLIP-Gaze"),
 }
 """What ``python -m gazecourse train`` trains."""
 
@@ -180,7 +233,7 @@ class Part:
         recipe: epochs, batch size and peak learning rate.
         schedule: of the learning rate.
         optimizers: instead of the method's own.
-        opponent: settings of the game; None has an opponent watch.
+        opponent: settings of the game; None has an opponent watch, and CLIP-Gaze learn with the gaze loss alone.
     """
 
     recipe: Recipe
@@ -193,9 +246,9 @@ class Part:
         method = system.method(size, self.opponent)
         return method if self.optimizers is None else replace(method, optimizers=self.optimizers)
 
-    def lesson(self, system: System, size: Size, data: Dataset, seed: int) -> tuple[Method, Dataset]:
-        """The method, and what it learns from: all the faces."""
-        return self.method(system, size), data
+
+Learning = Callable[[Part], tuple[Dataset, Method]]
+"""From a part of a training to what it learns from, and how."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +259,7 @@ class Preset:
         origin: where the numbers come from.
         parts: one after the other, each beginning with the weights of the one before.
         imagenet: begin with ImageNet weights, where the network is of their size and they can be had.
-        networks: names in ``cross_domain.NETWORKS`` that it is meant for; None for all.
+        networks: of ``System.network``, those that it is meant for; None for all.
     """
 
     origin: str

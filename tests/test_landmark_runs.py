@@ -179,7 +179,7 @@ def test_sdfl_preset_is_the_papers():
 def test_balanced_training_repeats_rare_poses_and_keeps_everybody(sets):
     data = landmark_faces("wflw", "train", 32)
     part = LANDMARK_PRESETS["sdfl"].parts()[0]
-    method, lesson = part.lesson(LANDMARK_SYSTEMS["structure_coherent"], TINY, data, 0)
+    lesson, method = part.lesson(LANDMARK_SYSTEMS["structure_coherent"], TINY, data, 0)
     seen = fetch(lesson, list(range(len(lesson)))).person
     assert set(seen.tolist()) == set(range(5))
     assert len(lesson) > 5

@@ -60,7 +60,7 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 
 
 def test_every_network_is_a_system():
-    assert {system.network for system in SYSTEMS.values()} == set(NETWORKS)
+    assert {system.network for system in SYSTEMS.values()} == {*NETWORKS, "CLIP-Gaze"}
     assert {name for name, system in SYSTEMS.items() if system.purified} == {
         "puregaze", "full_face_purified", "ca_net_purified",
     }  # fmt: skip
@@ -166,6 +166,15 @@ def test_puregaze_is_trained_evaluated_asked_and_compared(sets, capsys, tmp_path
     (line,) = [line for line in out.splitlines() if f" {mean:.2f} " in line]
     assert line.split() == ["PureGaze", "course,", "quick,", "1", "epochs", f"{mean:.2f}", "paper", "9.28"]
     assert "Rendered domains" not in out
+
+
+@pytest.mark.parametrize("targets", [["mpiifacegaze", "gaze360"], ["gaze360", "mpiifacegaze"]])
+def test_each_of_several_targets_is_tested_on_its_own_faces(targets, sets):
+    (folder,) = runs.train("resnet", "gaze360", targets, epochs=1)
+    for name in targets:
+        found = json.loads((folder / f"on-{name}.json").read_text())
+        faces = protocols.faces(name, "test", TINY.face)
+        assert (found["images"], found["people"]) == (len(faces), len(faces.people)), name
 
 
 def test_test_set_without_labels_is_predicted_and_never_evaluated(sets, capsys, tmp_path):
