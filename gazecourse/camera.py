@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def pictures(number: int = 0) -> Iterator[tuple[float, np.ndarray]]:
     """
     check_whole("number", number, 0)
     cv2 = opencv()
-    cv2.setLogLevel(0)  # its own words to stderr name drivers, and no remedy
+    _silence(cv2)
     camera = cv2.VideoCapture(number)
     try:
         if not camera.isOpened():
@@ -56,6 +57,12 @@ def snapshot(number: int = 0) -> np.ndarray:
     """One picture of a camera, uint8 [H, W, 3], RGB; errors as in ``pictures``."""
     with closing(pictures(number)) as seen:
         return next(seen)[1]
+
+
+def _silence(cv2: ModuleType) -> None:
+    """No words of OpenCV's own on stderr: they name drivers, and no remedy. Newer versions have another switch."""
+    place = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+    place.setLogLevel(0)
 
 
 def _why_not(number: int) -> str:

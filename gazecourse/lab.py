@@ -22,6 +22,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 DEFAULT_PORT = 8888
 _PORTS_TO_TRY = 50
+LARGEST_UPLOAD = 256 * 2**20
+"""Bytes of a file that a widget may send. Above the server's own limit, 10 MiB, which is a phone's photograph, it cuts
+the connection without a word, and no widget works any more."""
 
 
 def wanted_port(text: str | None) -> int | None:
@@ -83,6 +86,7 @@ def _arguments(folder: Path, port: int | None, browser: bool) -> list[str]:
         f"--ServerApp.port={port or DEFAULT_PORT}",
         f"--ServerApp.port_retries={0 if port else _PORTS_TO_TRY}",
         f"--ServerApp.open_browser={browser and _has_browser()}",
+        f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}",
         "--Application.log_level=WARN",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]

@@ -49,6 +49,8 @@ Landmarks = Callable[[np.ndarray], list[np.ndarray]]
 ARROW, DOT, RIM = "#D55E00", "#56B4E9", "#FFFFFF"
 ARROW_LENGTH = 2.0
 """Of a gaze at right angles to the line of sight, in distances between the eyes."""
+ADVICE = "Take one in which eyes and mouth can be seen, and fairly large."
+"""To those in whose picture no face was found."""
 COLUMNS = ("picture", "seconds", "face", "pitch", "yaw", "head_pitch", "head_yaw", "x", "y", "z", "landmark_error")
 """Of the CSV files: angles in degrees in the camera's frame, place of the face in mm, error in pixels."""
 CAMERA_RATE = 12.0
@@ -199,7 +201,7 @@ def draw(picture: np.ndarray, found: Iterable[Look], *, landmarks: bool = True, 
         words: for the upper left corner.
     """
     image, found = Image.fromarray(picture), list(found)
-    pen = ImageDraw.Draw(image)
+    pen, longer = ImageDraw.Draw(image), max(image.size)
     if words:
         _write(pen, np.array([8.0, 6.0]), words, 18)
     for number, look in enumerate(found, start=1):
@@ -210,16 +212,21 @@ def draw(picture: np.ndarray, found: Iterable[Look], *, landmarks: bool = True, 
             pen.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], fill=DOT)
         start = (left + right) / 2
         end = start + ARROW_LENGTH * between * look.gaze[:2]
+        width = max(width, round(longer / 400))  # to be seen however large the picture is
         for color, thickness in ((RIM, 2 * width), (ARROW, width)):
             _arrow(pen, start, end, color, thickness, 4 * width)
         if len(found) > 1:
-            _write(pen, look.landmarks.min(0) - (0.0, 0.5 * between), str(number), max(14, between / 3))
+            size = max(14, longer / 45, between / 3)
+            x, y = look.landmarks.min(0) - (0.0, 0.15 * between)
+            _write(pen, np.array([x, max(y, size)]), str(number), size, "ls")  # above the face, and in the picture
     return np.asarray(image)
 
 
-def _write(pen: ImageDraw.ImageDraw, place: np.ndarray, words: str, size: float) -> None:
+def _write(pen: ImageDraw.ImageDraw, place: np.ndarray, words: str, size: float, anchor: str = "la") -> None:
     font = ImageFont.load_default(size)
-    pen.text(tuple(place), words, fill=ARROW, font=font, stroke_width=max(2, round(size / 8)), stroke_fill=RIM)
+    pen.text(
+        tuple(place), words, fill=ARROW, font=font, stroke_width=max(2, round(size / 8)), stroke_fill=RIM, anchor=anchor
+    )
 
 
 def _arrow(pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, color: str, width: int, head: float) -> None:
@@ -287,9 +294,7 @@ def look_at_photo(
     picture = read_image(path, upright=True)
     found = looks(picture, find, gazer, guessed_camera(picture.shape[1], picture.shape[0], focal))
     if not found:
-        raise CourseError(
-            f"No face was found in {path}. Take one in which eyes and mouth can be seen, and fairly large."
-        )
+        raise CourseError(f"No face was found in {path}. {ADVICE}")
     if into is not None:
         with atomic_write(into) as temporary:
             Image.fromarray(draw(picture, found)).save(temporary, format=_picture_format(into))

@@ -6,7 +6,6 @@ import csv
 import os
 import signal
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -247,19 +246,10 @@ class FakeCamera:
 
 @pytest.fixture
 def plugged(monkeypatch):
-    """Plugs in a camera."""
+    """Plugs a camera into the OpenCV that is installed."""
 
     def plug(device: FakeCamera) -> FakeCamera:
-        numbers = dict.fromkeys(
-            ("CAP_PROP_FRAME_WIDTH", "CAP_PROP_FRAME_HEIGHT", "CAP_PROP_BUFFERSIZE", "COLOR_BGR2RGB"), 0
-        )
-        module = SimpleNamespace(
-            **numbers,
-            VideoCapture=lambda number: device,
-            setLogLevel=lambda level: None,
-            cvtColor=lambda picture, code: picture[..., ::-1],
-        )
-        monkeypatch.setattr(camera, "opencv", lambda: module)
+        monkeypatch.setattr(camera.opencv(), "VideoCapture", lambda number: device)
         return device
 
     return plug
@@ -301,6 +291,12 @@ def test_interrupt_ends_a_camera_well(two_faces, plugged, tmp_path, monkeypatch)
     assert cli.main(["look", "--camera", "0", "--into", "out.csv"]) == 0
     assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 6
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_computer_without_a_camera_is_told_so_by_the_opencv_that_is_installed(capfd):
+    with pytest.raises(CourseError, match=r"There is no camera 97|Camera 97 does not open"):
+        camera.snapshot(97)
+    assert capfd.readouterr().err == "", "OpenCV is quiet"
 
 
 def test_camera_that_is_not_there_is_taken_or_stops_is_named(two_faces, plugged, monkeypatch, capsys):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 from test_looking import landmarks_at, photo, told, video
 
@@ -64,7 +67,7 @@ def test_camera_and_files_are_looked_at_by_buttons_and_mistakes_are_said(explore
     view, picture, _ = notebook.shown
     assert WIDGET_VIEW in view
     assert "image/jpeg" in picture
-    assert controls["picture"].disabled
+    assert controls["picture"].layout.display == "none", "a photograph has one picture"
     monkeypatch.setattr(camera, "snapshot", lambda number: photo((255, 0, 0)))
     controls["take a picture"].click()
     assert "camera 0: 2 faces" in notebook.updates[-2][0]["text/plain"]
@@ -76,11 +79,101 @@ def test_camera_and_files_are_looked_at_by_buttons_and_mistakes_are_said(explore
     controls["take a picture"].click()
     assert explorer._message.value == "There is no camera 0 &lt;here&gt;."
     assert len(notebook.updates) == 2, "the picture stays"
-    explorer._try(lambda: explorer._uploaded(({"name": "../notes.txt", "content": b"a face"},)))
-    assert "notes.txt is neither a photograph" in explorer._message.value
     controls["landmarks"].value = False
     assert explorer.values["landmarks"] is False
     assert explorer._message.value == ""
+
+
+def chosen(path, name=None):
+    """What the browser sends of a file."""
+    now, content = datetime.now(tz=UTC), path.read_bytes()
+    return ({"name": name or path.name, "type": "", "size": len(content), "content": content, "last_modified": now},)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("notes.txt", "notes.txt is neither a photograph"),
+        ("notes.jpg", "notes.jpg is no image"),
+        ("empty.jpg", "empty.jpg is empty"),
+        ("film.mp4", "film.mp4 is a video; open it by its path"),
+    ],
+)
+def test_file_that_is_no_photograph_is_named_as_its_owner_knows_it(
+    name, message, explorer, notebook, controls, tmp_path
+):
+    explorer.show()
+    (tmp_path / name).write_text("" if name == "empty.jpg" else "a face")
+    controls["open …"].value = chosen(tmp_path / name, f"../{name}")
+    assert explorer._message.value.startswith(message)
+    assert notebook.updates == [], "the picture stays"
+    explorer.open(tmp_path / "photo.png")
+    assert explorer._message.value == "", "what was said is over"
+
+
+def test_same_file_may_be_chosen_again_and_faces_that_are_missed_are_advised_on(explorer, notebook, controls, tmp_path):
+    explorer.show()
+    Image.fromarray(photo((0, 0, 255))).save(tmp_path / "wall.png")
+    file = chosen(tmp_path / "wall.png")
+    controls["open …"].value = file
+    assert explorer._message.value.startswith("No face was found. Take one in which eyes and mouth can be seen")
+    explorer.open(tmp_path / "photo.png")
+    controls["open …"].value = file
+    assert explorer.name == "wall.png"
+    controls["landmarks"].value = False
+    assert explorer._message.value.startswith("No face was found.")
+    controls["open …"].value = chosen(tmp_path / "photo.png")
+    assert (explorer.name, explorer._message.value) == ("photo.png", "")
+
+
+def test_mistake_of_the_course_is_not_swallowed(explorer, notebook, controls, monkeypatch):
+    explorer.show()
+
+    def broken(number):
+        raise AttributeError("no attribute 'setLogLevel'")
+
+    monkeypatch.setattr(camera, "snapshot", broken)
+    with pytest.raises(AttributeError):
+        explorer._try(explorer.snapshot)
+    assert "AttributeError: no attribute &#x27;setLogLevel&#x27;" in explorer._message.value
+
+
+def title(ax):
+    """The words above it."""
+    return next(text for text in ax.get_children() if isinstance(text, Text) and text.get_text())
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (3000, 300), (4000, 3000)])
+@pytest.mark.parametrize("count", [0, 1, 3, 5])
+def test_picture_faces_and_their_titles_lie_beside_each_other(size, count, explorer):
+    width, height = size
+    explorer.picture = np.zeros((height, width, 3), np.uint8)
+    explorer.found = explorer.found[:1] * count
+    fig, _ = explorer.figure()
+    fig.canvas.draw()
+    whole, *faces = fig.axes
+    assert len(faces) == min(count, 3)
+    boxes = [ax.get_window_extent() for ax in fig.axes]
+    everything = [*boxes, *(title(ax).get_window_extent() for ax in fig.axes)]
+    for number, box in enumerate(everything):
+        assert fig.bbox.x0 - 1 <= box.x0
+        assert box.x1 <= fig.bbox.x1 + 1
+        assert fig.bbox.y0 - 1 <= box.y0
+        assert box.y1 <= fig.bbox.y1 + 1
+        assert not any(box.overlaps(other) for other in everything[:number])
+    drawn = np.asarray(whole.images[0].get_array())
+    assert boxes[0].width / boxes[0].height == pytest.approx(width / height, rel=0.02)
+    assert max(drawn.shape) < 3500, "reduced to what can be seen"
+
+
+def test_long_names_leave_room_in_the_title(explorer):
+    explorer.name = "IMG_" + 100 * "x" + " costs $5 or $6.jpg"
+    fig, alt = explorer.figure()
+    fig.canvas.draw()
+    words = title(fig.axes[0])
+    assert words.get_window_extent().x1 < fig.bbox.x1
+    assert "costs $5 or $6.jpg: 1 face" in words.get_text()
+    assert explorer.name in alt
 
 
 @pytest.mark.parametrize(

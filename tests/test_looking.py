@@ -245,6 +245,17 @@ def test_looking_into_the_camera_is_drawn_as_a_dot():
     assert max(np.ptp(x), np.ptp(y)) < 12
 
 
+def test_arrows_and_numbers_are_to_be_seen_in_the_picture_of_a_phone():
+    """4000 pixels are shown on some 800: what is as small as in a webcam's picture would be gone."""
+    large, (gazer, _), picture = guessed_camera(4000, 3000), told(0.0, 0.6), photo(width=4000, height=3000)
+    far = [landmarks_at([x, 0.0, 5000.0], camera=large) for x in (-500.0, 500.0)]
+    drawn = colored(draw(picture, [gazer.look(picture, face, large) for face in far], landmarks=False), "#D55E00")
+    number = drawn[: int(far[0][:, 1].min())]
+    assert np.ptp(np.nonzero(number.any(1))) > 50, "10 pixels high on the page"
+    arrow = drawn[int(far[0][:, 1].min()) :]
+    assert arrow.sum(0).max() > 15, "and the arrow's head as well"
+
+
 def test_photograph_gives_a_picture_and_a_table(tmp_path):
     Image.fromarray(photo()).save(tmp_path / "photo.png")
     faces = [landmarks_at([-120.0, 0.0, 700.0]), landmarks_at([120.0, 0.0, 700.0], (0.2, 0.1))]

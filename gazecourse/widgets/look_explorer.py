@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import html
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gazecourse import camera, plotting
 from gazecourse.errors import CourseError
 from gazecourse.faces.pose import guessed_camera
 from gazecourse.images import read_image
-from gazecourse.looking import Gazer, Landmarks, Look, draw, in_words, looks
+from gazecourse.looking import ADVICE, Gazer, Landmarks, Look, draw, in_words, looks
 from gazecourse.media import source_kind
 from gazecourse.validation import check_choice, check_whole, describe
 from gazecourse.video import frame_count, frames
 from gazecourse.widgets.screen import Screen, show_controls
 
-WIDTH, HIGHEST = 9.6, 6.4  # inches
+WIDTH, HIGHEST = 9.6, 6.4  # inches, of everything and of the picture
+FACE, LEAST_FACE, TITLE, GAP = 2.2, 1.0, 0.32, 0.15  # inches: sides of the faces beside it, lines above, room between
 MOST_FACES = 3
 """That are shown as the network sees them, beside the picture."""
+LONGEST_NAME = 60
+"""Characters of a file's name in the title."""
 LABELS = {"picture": "picture", "landmarks": "landmarks"}
 
 
 class LookExplorer:
-    """The picture with arrows and landmarks, and beside it every face as the network sees it.
+    """The picture with arrows and landmarks, and beside it the first faces as the network sees them.
 
     ``show()`` puts it into the notebook, with a button for files, one for the camera, and a slider for videos; the last
     picture stays in the saved notebook with its description. ``open(path)`` and ``snapshot()`` do the same from code,
@@ -111,27 +116,32 @@ class LookExplorer:
         """The picture with arrows, the faces as the network sees them, and the description in words."""
         plotting.use_style()
         height, width = self.picture.shape[:2]
-        rows = min(len(self.found), MOST_FACES)
-        wide = WIDTH * (0.75 if rows else 1.0)
-        tall = min(wide * height / width, HIGHEST)
-        fig = Figure(figsize=(WIDTH, tall + 0.4), layout="none")
-        top = tall / (tall + 0.4)
-        whole = fig.add_axes((0, 0, wide / WIDTH, top))
-        _show(whole, draw(self.picture, self.found, landmarks=self.values["landmarks"]), self._title())
-        for row, look in enumerate(self.found[:rows]):
-            high = top / rows
-            ax = fig.add_axes((wide / WIDTH + 0.01, top - (row + 1) * high, 0.99 - wide / WIDTH, 0.85 * high))
-            _show(ax, look.face.image, f"face {row + 1}")
+        faces = self.found[:MOST_FACES]
+        tall = min((WIDTH - (FACE + GAP if faces else 0.0)) * height / width, HIGHEST)
+        wide = tall * width / height
+        side = max(LEAST_FACE, min(FACE, tall / max(len(faces), 1) - TITLE))
+        whole = max(tall, len(faces) * (TITLE + side)) + TITLE
+        fig = Figure(figsize=(WIDTH, whole), layout="none")
+
+        def place(x: float, y: float, w: float, h: float) -> Axes:
+            """Inches from the upper left corner."""
+            return fig.add_axes((x / WIDTH, 1 - (y + h) / whole, w / WIDTH, h / whole))
+
+        seen = draw(self.picture, self.found, landmarks=self.values["landmarks"])
+        _show(place(0, TITLE, wide, tall), _reduced(seen, tall), self._title(_shortened(self.name)))
+        for row, look in enumerate(faces):
+            corner = wide + GAP, TITLE + row * (TITLE + side) + TITLE
+            _show(place(*corner, side, side), look.face.image, f"face {row + 1}")
         return fig, self.describe()
 
-    def _title(self) -> str:
+    def _title(self, name: str) -> str:
         part = f", picture {self.values['picture']} of {self._count}" if self._video else ""
-        return f"{self.name}{part}: {_faces(len(self.found))}"
+        return f"{name}{part}: {_faces(len(self.found))}"
 
     def describe(self) -> str:
         """Everything that the picture says, in a sentence for each face."""
         words = "; ".join(in_words(self.found).splitlines())
-        return f"{self._title()}{'. An arrow shows where each looks: ' + words if words else ''}."
+        return f"{self._title(self.name)}{'. An arrow shows where each looks: ' + words if words else ''}."
 
     # ------------------------------------------------------------------ widgets
     def show(self) -> None:
@@ -145,18 +155,26 @@ class LookExplorer:
             "picture": ipywidgets.IntSlider(
                 description="picture", min=0, max=self._count - 1, style=style, continuous_update=False
             ),
-            "landmarks": ipywidgets.Checkbox(description="landmarks", value=True, style=style),
+            "landmarks": ipywidgets.Checkbox(description="landmarks", value=True, indent=False),
         }
-        controls["file"].observe(lambda change: self._try(lambda: self._uploaded(change["new"])), names="value")
+        controls["file"].observe(lambda change: self._chosen(change["new"]), names="value")
         controls["camera"].on_click(lambda _: self._try(self.snapshot))
         for name in LABELS:
             controls[name].observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
-        self._controls, self._message = controls, ipywidgets.HTML()
+        self._controls, self._message = controls, ipywidgets.HTML(self._advice())
         self._align()
         row = ipywidgets.HBox(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Buttons for a file and the camera, a slider for the pictures of a video, a box for the landmarks."
         show_controls(ipywidgets.VBox([row, self._message]), f"{plain[:-1]} (in a live notebook).")
         self._screen.show(*self.figure())
+
+    def _chosen(self, files: tuple) -> None:
+        """Look at what the browser sent, and forget it there: the same file may be chosen again."""
+        if files:
+            try:
+                self._try(lambda: self._uploaded(files))
+            finally:
+                self._controls["file"].value = ()
 
     def _uploaded(self, files: tuple) -> None:
         """Look at what the browser sent; a name's folders are the sender's, not ours."""
@@ -164,17 +182,29 @@ class LookExplorer:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / Path(file["name"]).name
                 path.write_bytes(file["content"])
-                if source_kind(path, None) == "video":  # its pictures are read later, when this file is gone
-                    raise CourseError(f"{path.name} is a video; open it by its path: explorer.open(path).")
-                self.open(path)
+                try:
+                    if source_kind(path, None) == "video":  # its pictures are read later, when this file is gone
+                        raise CourseError(f"{path.name} is a video; open it by its path: explorer.open(path).")
+                    self.open(path)
+                except CourseError as error:  # nobody has put the file into our folder, and it will be gone
+                    raise CourseError(str(error).replace(str(path), path.name)) from error
 
-    def _try(self, work: Any) -> None:
+    def _try(self, work: Callable[[], None]) -> None:
         """Do something that a person asked for; what they can put right is said below the controls."""
-        self._message.value = ""
+        self._say("Looking …")
         try:
             work()
         except (CourseError, OSError, ValueError) as error:
-            self._message.value = html.escape(str(error))
+            self._say(str(error))
+        except Exception as error:  # its traceback goes to JupyterLab's log, where nobody looks
+            self._say(f"This should not happen: {type(error).__name__}: {error}")
+            raise
+
+    def _say(self, words: str) -> None:
+        self._message.value = html.escape(words)
+
+    def _advice(self) -> str:
+        return "" if self.found else f"No face was found. {ADVICE}"
 
     def _moved(self, name: str, value: int | bool) -> None:
         if self.values[name] != value:
@@ -183,7 +213,7 @@ class LookExplorer:
     def _align(self) -> None:
         """Let every control show its value; a photograph has one picture."""
         slider = self._controls["picture"]
-        slider.max, slider.disabled = self._count - 1, self._count == 1
+        slider.max, slider.layout.display = self._count - 1, "none" if self._count == 1 else None
         for name in LABELS:
             self._controls[name].value = self.values[name]
 
@@ -191,6 +221,7 @@ class LookExplorer:
         if self._screen.is_on:
             self._align()
             self._screen.update(*self.figure())
+            self._say(self._advice())
 
 
 def _picture(path: Path, number: int) -> np.ndarray:
@@ -200,10 +231,23 @@ def _picture(path: Path, number: int) -> np.ndarray:
 
 
 def _faces(count: int) -> str:
-    return {0: "no face was found", 1: "1 face"}.get(count, f"{count} faces")
+    enlarged = f", the first {MOST_FACES} enlarged" if count > MOST_FACES else ""
+    return {0: "no face was found", 1: "1 face"}.get(count, f"{count} faces{enlarged}")
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room in the title; its ending tells photographs apart."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]} … {name[-LONGEST_NAME // 2 :]}"
+
+
+def _reduced(picture: np.ndarray, inches: float) -> np.ndarray:
+    """A picture of no more pixels than can be seen at this height: matplotlib takes seconds for those of phones."""
+    image = Image.fromarray(picture)
+    times = int(image.height / (inches * plotting.DOTS_PER_INCH * plotting.SHARPNESS))
+    return np.asarray(image.reduce(times)) if times > 1 else picture
 
 
 def _show(ax: Axes, picture: np.ndarray, title: str) -> None:
     ax.imshow(picture)
     ax.set_axis_off()
-    ax.set_title(title, fontsize=10.5)
+    ax.set_title(title, fontsize=10.5, parse_math=False)  # a file's name may have dollars in it
