@@ -27,10 +27,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import psutil
 import torch
 from memory import GIB, peak_memory
 from PIL import Image
+from processor import core_seconds
 from report import write
 
 from gazecourse.angles import vector_to_pitchyaw
@@ -101,10 +101,10 @@ def raw_release(root: Path, images: int) -> None:
 def measure(kind: str, root: Path, into: Path, processes: int) -> dict[str, float]:
     """Rates and memory of preparing a release and of reading it back."""
     source = open_release("mpiifacegaze", root, kind)
-    before, start = _core_seconds(), time.perf_counter()
+    before, start = core_seconds(), time.perf_counter()
     with peak_memory() as peak:
         manifest = prepare(source, root=into, processes=processes)
-    seconds, core_seconds = time.perf_counter() - start, _core_seconds() - before
+    seconds, worked = time.perf_counter() - start, core_seconds() - before
     faces = StoredFaces(store_folder(source, 224, into))
     return {
         "release": kind,
@@ -112,17 +112,11 @@ def measure(kind: str, root: Path, into: Path, processes: int) -> dict[str, floa
         "processes": processes,
         "images_per_second": round(manifest["images"] / seconds, 1),
         "minutes_for_release": round(RELEASE / manifest["images"] * seconds / 60, 1),
-        "core_milliseconds_per_image": round(1000 * core_seconds / manifest["images"], 2),
-        "share_of_cores": round(core_seconds / seconds / processes, 2),
+        "core_milliseconds_per_image": round(1000 * worked / manifest["images"], 2),
+        "share_of_cores": round(worked / seconds / processes, 2),
         "peak_memory_gib": round(peak.size / GIB, 2),
         "read_per_second": round(_read(faces), 0),
     }
-
-
-def _core_seconds() -> float:
-    """Processor time that this process and all its children, ended ones too, have had so far."""
-    times = psutil.Process().cpu_times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _read(faces: StoredFaces, batches: int = 20) -> float:
