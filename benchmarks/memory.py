@@ -20,13 +20,13 @@ class Peak:
 
 
 @contextmanager
-def peak_memory() -> Iterator[Peak]:
-    """Watch the resident memory of this process and its children."""
+def peak_memory(own: bool = True) -> Iterator[Peak]:
+    """Watch the resident memory of this process and its children; without its ``own``, of the children."""
     peak, done = Peak(), threading.Event()
 
     def watch() -> None:
         while not done.wait(0.1):
-            peak.size = max(peak.size, _resident())
+            peak.size = max(peak.size, _resident(own))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -37,10 +37,10 @@ def peak_memory() -> Iterator[Peak]:
         watcher.join()
 
 
-def _resident() -> int:
+def _resident(own: bool) -> int:
     total = 0
     me = psutil.Process()
-    for process in (me, *me.children(recursive=True)):
+    for process in [me, *me.children(recursive=True)] if own else me.children(recursive=True):
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:

@@ -29,7 +29,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from detectors import collins, hopper
 from PIL import Image
 from report import by_seed, write
@@ -42,9 +41,8 @@ from gazecourse.cross_domain import first_part, plain, with_light
 from gazecourse.datasets.ibug_300w import read_points
 from gazecourse.errors import CourseError
 from gazecourse.faces.dataset import FaceDataset
-from gazecourse.faces.photographs import PHOTO_SIZE, photographed
+from gazecourse.faces.photographs import photographed, render_photographs
 from gazecourse.faces.pose import guessed_camera, head_pose
-from gazecourse.faces.renderer import Renderer
 from gazecourse.images import read_image
 from gazecourse.looking import Finder, Gazer, finder
 from gazecourse.metrics import bootstrap_ci
@@ -93,14 +91,10 @@ def people_in(photos: list[Photo]) -> list[int]:
 def rendered_photographs() -> tuple[list[Photo], list[int]]:
     """Photographs of test people of *laptop*, each with its true landmarks, and who is in them."""
     faces = FaceDataset("laptop", "test", people=RENDERED, images=RENDERED)
-    factors, renderer = photographed(faces.factors), Renderer(PHOTO_SIZE, "cpu")
-    photos = []
-    for rows in torch.arange(len(factors)).split(4):
-        images, labels = renderer.render(factors[rows])
-        pictures = (255 * images).round().byte().permute(0, 2, 3, 1).numpy()
-        known = labels["landmarks"].double().numpy(), pitchyaw_to_vector(labels["gaze"].double()).numpy()
-        for row, picture, points, gaze in zip(rows.tolist(), pictures, *known, strict=True):
-            photos.append(Photo(f"rendered {row}", picture, points, gaze))
+    pictures, labels = render_photographs(photographed(faces.factors))
+    pictures = pictures.permute(0, 2, 3, 1).numpy()
+    known = labels["landmarks"].double().numpy(), pitchyaw_to_vector(labels["gaze"].double()).numpy()
+    photos = [Photo(f"rendered {row}", *values) for row, values in enumerate(zip(pictures, *known, strict=True))]
     return photos, faces.person.tolist()
 
 

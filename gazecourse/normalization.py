@@ -294,14 +294,21 @@ def _warp_tensor(image: torch.Tensor, back: np.ndarray, size: tuple[int, int], l
 
 def _cropped(image: torch.Tensor, grid: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
     """The part of the image that the grid looks at, and the grid in its coordinates: faces are small in photographs."""
-    shape = np.array(image.shape[:-3:-1])  # width, height
-    pixels = (grid + 1) / 2 * shape
-    seen = pixels[((pixels > -1) & (pixels < shape + 1)).all(-1)]
-    if not len(seen):
+    height, width = image.shape[-2:]
+    x, y = (grid[..., 0] + 1) / 2 * width, (grid[..., 1] + 1) / 2 * height
+    seen = (x > -1) & (x < width + 1) & (y > -1) & (y < height + 1)
+    if not seen.any():
         return image[..., :1, :1], grid
-    left, top = np.clip(np.floor(seen.min(0)).astype(int) - 2, 0, shape - 1)
-    right, bottom = np.clip(np.ceil(seen.max(0)).astype(int) + 2, 1, shape)
-    return image[..., top:bottom, left:right], 2 * (pixels - (left, top)) / (right - left, bottom - top) - 1
+    left, right = _span(x[seen], width)
+    top, bottom = _span(y[seen], height)
+    x, y = 2 * (x - left) / (right - left) - 1, 2 * (y - top) / (bottom - top) - 1
+    return image[..., top:bottom, left:right], np.stack([x, y], -1)
+
+
+def _span(places: np.ndarray, length: int) -> tuple[int, int]:
+    """The pixels of an axis, [first, end), that hold these places and two more on either side."""
+    first = np.clip(math.floor(places.min()) - 2, 0, length - 1)
+    return int(first), int(np.clip(math.ceil(places.max()) + 2, 1, length))
 
 
 def _samples_a_side(back: np.ndarray, size: tuple[int, int]) -> int:

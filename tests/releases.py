@@ -53,14 +53,16 @@ HEADER = (
 )
 
 
-def mpiifacegaze_normalized(root: Path, people=(0, 3), images: int = 3, dtype="f4", picture=None) -> Path:
-    """``pNN.mat`` with quarters of color; the stored signs are opposite to the course's."""
+def mpiifacegaze_normalized(
+    root: Path, people=(0, 3), images: int = 3, dtype="f4", picture=None, gaze=UP_LEFT_ANGLES
+) -> Path:
+    """``pNN.mat`` with quarters of color; the stored signs are opposite to the course's, in which ``gaze`` is."""
     root.mkdir(parents=True, exist_ok=True)
     picture = quarters(448) if picture is None else picture
     for person in people:
         path = root / f"p{person:02d}.mat"
         label = np.zeros((images, 16))
-        label[:, :4] = -np.array([*UP_LEFT_ANGLES, *HEAD_ANGLES])
+        label[:, :2], label[:, 2:4] = -np.array(gaze), -np.array(HEAD_ANGLES)
         label[:, 4:] = np.arange(100, 220, 10)
         label[:, 4] += np.arange(images)
         with h5py.File(path, "w", userblock_size=512) as file:
@@ -127,6 +129,12 @@ def target_on_screen(center, direction=UP_LEFT) -> np.ndarray:
     normal = Rotation.from_rotvec(MONITOR_R).apply([0, 0, 1.0])
     length = normal @ (MONITOR_T - center) / (normal @ direction)
     return center + length * direction
+
+
+def on_screen(share) -> np.ndarray:
+    """Points of the screen in the camera's frame, mm; ``share`` [..., 2] of its width and height, from the top left."""
+    flat = share * np.array([SCREEN["width_mm"], SCREEN["height_mm"]])
+    return Rotation.from_rotvec(MONITOR_R).apply(np.insert(flat, 2, 0.0, axis=-1)) + MONITOR_T
 
 
 def calibration(folder: Path) -> None:

@@ -1,14 +1,13 @@
 """Training data for alignment, how networks are trained on it, and how they are judged."""
 
-import importlib.util
 import math
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from loading import load_script
 from torch import nn
 from torch.nn.functional import interpolate
 
@@ -463,16 +462,8 @@ def test_boxed_faces_fill_their_square_as_in_photographs(rendered):
     assert boxed.images.shape == whole.images.shape
 
 
-def load_script():
-    path = Path(__file__).resolve().parents[1] / "data_scripts" / "train_landmarks.py"
-    spec = importlib.util.spec_from_file_location("train_landmarks", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
 def test_the_script_trains_saves_and_describes_a_network_that_loads(rendered, tmp_path, monkeypatch, capsys):
-    script = load_script()
+    script = load_script("data_scripts/train_landmarks.py")
     sets = {faces.domain: faces for faces in rendered}
     monkeypatch.setattr(script, "SOURCES", tuple(sets))
     asked = []

@@ -1,13 +1,12 @@
 """Training CLIP on captioned faces, and the zero-shot tests that it must pass, on faces that can be told by color."""
 
-import importlib.util
 import json
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from loading import load_script
 
 from gazecourse.augment import mirror
 from gazecourse.batches import seed_all
@@ -396,14 +395,6 @@ def test_bad_arguments_are_named(call, message):
 # ---------------------------------------------------------------------- the script
 
 
-def load_script():
-    path = Path(__file__).resolve().parents[1] / "data_scripts" / "train_clip.py"
-    spec = importlib.util.spec_from_file_location("train_clip", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 SMALL_SETS = ("--people", "3", "--images", "8")
 
 
@@ -421,7 +412,7 @@ def _with_small_sets(monkeypatch, script, asked):
 
 
 def test_the_script_learns_from_training_people_without_held_out_combinations_and_tests_on_others(monkeypatch, cache):
-    script = load_script()
+    script = load_script("data_scripts/train_clip.py")
     asked, seen, taught, alone, weighed, folders = [], {}, [], [], [], []
     _with_small_sets(monkeypatch, script, asked)
     monkeypatch.setattr(CaptionedFaces, "without_held_out", lambda self: self.subset([1, 2, 5]))
@@ -468,7 +459,7 @@ def test_the_script_learns_from_training_people_without_held_out_combinations_an
 
 
 def test_the_script_trains_saves_and_reports(tmp_path, monkeypatch, cache, capsys):
-    script = load_script()
+    script = load_script("data_scripts/train_clip.py")
     _with_small_sets(monkeypatch, script, [])
     monkeypatch.setattr(script, "CLIP", lambda size: CLIP(size, **SMALL))
     written, card = {}, tmp_path / "clip.md"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+from loading import load_script
 
 from gazecourse.faces import rendering
 from gazecourse.faces.dataset import FaceDataset
@@ -14,11 +12,7 @@ from gazecourse.faces.dataset import FaceDataset
 
 @pytest.fixture(scope="module")
 def script():
-    path = Path(__file__).resolve().parents[1] / "data_scripts" / "data_card.py"
-    spec = importlib.util.spec_from_file_location("data_card", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("data_scripts/data_card.py")
 
 
 @pytest.fixture(scope="module")

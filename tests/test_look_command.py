@@ -53,6 +53,23 @@ def test_photograph_gives_a_picture_and_a_line_for_each_face(two_faces, tmp_path
     assert (np.asarray(Image.open(tmp_path / into)) != photo()).any()
 
 
+def test_faces_are_looked_at_with_one_thread(two_faces, monkeypatch):
+    threads, faces = [], looking.finder(None)
+
+    def find(picture):
+        threads.append(torch.get_num_threads())
+        return faces(picture)
+
+    monkeypatch.setattr(looking, "finder", lambda path: find)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert cli.main(["look", "photo.png"]) == 0
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1]
+
+
 def test_endings_decide_what_is_saved(two_faces, tmp_path):
     assert cli.main(["look", "photo.png", "--into", "arrows.jpg", "--into", "numbers.csv"]) == 0
     assert Image.open(tmp_path / "arrows.jpg").size == (640, 480)

@@ -6,7 +6,7 @@ import torch
 
 from gazecourse.angles import angular_error, pitchyaw_to_vector
 from gazecourse.faces.domains import DOMAINS, NORMALIZED_DISTANCE, NORMALIZED_FOCAL, NORMALIZED_SIZE
-from gazecourse.faces.photographs import ASIDE, DISTANCES, PHOTO_SIZE, photographed
+from gazecourse.faces.photographs import ASIDE, DISTANCES, PHOTO_SIZE, photographed, render_photographs
 from gazecourse.faces.pose import head_pose
 from gazecourse.faces.renderer import Renderer
 from gazecourse.normalization import normalize
@@ -103,9 +103,26 @@ def test_blur_stays_what_it_was_on_the_face_and_the_sensor_has_the_pictures_pixe
     torch.testing.assert_close(photos.motion / widths[0], factors.motion / widths[1])
 
 
+def test_photographs_are_drawn_four_at_a_time_with_all_labels_in_order():
+    photos = photographed(DOMAINS["laptop"].sample(range(6), people=6, seed=0, split="test"))
+    pictures, labels = render_photographs(photos)
+    assert pictures.dtype == torch.uint8
+    assert pictures.shape == (6, 3, *PHOTO_SIZE)
+    renderer = Renderer(PHOTO_SIZE, "cpu")
+    for rows in (torch.arange(4), torch.arange(4, 6)):
+        images, own = renderer.render(photos[rows])
+        assert torch.equal(pictures[rows], (255 * images).round().byte())
+        assert own.keys() == labels.keys()
+        assert all(torch.equal(labels[name][rows], values) for name, values in own.items())
+
+
 def test_what_is_no_face_and_a_focal_length_of_zero_are_refused_by_name(factors):
     with pytest.raises(TypeError, match="factors must be Factors"):
         photographed("a face")
+    with pytest.raises(TypeError, match="factors must be Factors"):
+        render_photographs("a face")
+    with pytest.raises(ValueError, match="factors must hold at least one face; got none"):
+        render_photographs(factors[torch.tensor([], dtype=torch.long)])
     with pytest.raises(ValueError, match="focal"):
         photographed(factors, focal=0.0)
     with pytest.raises(ValueError, match="seed"):

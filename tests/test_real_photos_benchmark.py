@@ -13,6 +13,8 @@ from gazecourse import cross_domain
 from gazecourse.angles import angular_error
 from gazecourse.augment import MIRRORED_68
 from gazecourse.comparison import Size, gaze_losses
+from gazecourse.faces.photographs import render_photographs
+from gazecourse.faces.pose import head_pose
 from gazecourse.looking import Look
 from gazecourse.sample import Sample
 
@@ -111,6 +113,28 @@ def test_points_of_the_source_package_are_counted_from_the_corner_of_the_picture
     assert [photo.name for photo in photos if photo.by_hand is not None] == ["Einstein", "Takeo"]
     np.testing.assert_allclose(photos[-1].by_hand, 0.5)
     assert benchmark.people_in(photos) == [0, 1, 2, 2, 3, 4, 5], "Obama is there twice"
+
+
+def test_rendered_photographs_come_with_their_own_landmarks_in_their_order_and_their_own_gaze(cache, monkeypatch):
+    drawn = []
+
+    def render(factors):
+        drawn.append((factors, *render_photographs(factors)))
+        return drawn[0][1:]
+
+    monkeypatch.setattr(benchmark, "render_photographs", render)
+    monkeypatch.setattr(benchmark, "RENDERED", 3)
+    photos, people = benchmark.rendered_photographs()
+    factors, pictures, _ = drawn[0]
+    assert len(set(people)) == len(photos) == 3
+    lens = factors.camera[0].double().numpy() * np.array([[640.0], [640.0], [1.0]])
+    for photo, picture, place, target in zip(photos, pictures, factors.head_position, factors.target, strict=True):
+        np.testing.assert_array_equal(photo.picture, picture.permute(1, 2, 0))
+        assert angular_error(torch.from_numpy(photo.gaze), (target - place).double()) < 0.1
+        pose = head_pose(photo.by_hand, lens)
+        assert pose.error < 0.05 * benchmark.eyes(photo.by_hand), "the head model knows which landmark is where"
+        np.testing.assert_allclose(pose.position, place, atol=50.0)
+        assert photo.by_hand[36, 0] < photo.by_hand[45, 0], "the person's right eye is on the left"
 
 
 def test_landmarks_are_measured_against_those_set_by_hand_in_distances_of_the_eyes(fitted):

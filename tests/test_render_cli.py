@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from loading import load_script
 
 from gazecourse.faces import rendering, shards
 from gazecourse.faces.shards import FaceSet
@@ -26,7 +26,7 @@ shards.SHARD_IMAGES, rendering.CPU_PIXELS = 4, 4 * 16**2
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-main = runpy.run_path(str(SCRIPT))["main"]
+main = load_script("data_scripts/render_faces.py").main
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-from torch import Tensor
 from tqdm import tqdm
 
 from gazecourse.datasets.source import Skipped, Source
@@ -146,28 +145,25 @@ def _read(task: _Task) -> tuple[dict[str, np.ndarray], dict]:
     """Images and labels of a shard, and what its manifest says about them."""
     source, size = task.part, task.description["size"]
     images = np.empty((len(source), 3, size, size), np.uint8)
+    labels = {name: _column(source, name) for name in source.holds}
+    factors = {name: np.empty((len(source), *shape), np.uint8) for name, shape in source.factors.items()}
     rows: list[int] = []
-    labels: list[dict] = []
-    factors: list[dict] = []
     skipped: list[dict] = []
     for row, face in enumerate(source.faces(size)):
         if isinstance(face, Skipped):
             skipped.append({"record": task.first + row, **asdict(face)})
             continue
+        # No part of a face is kept: small tensors would lie between the large ones of warping and hold their memory.
         images[len(rows)] = face.image.numpy()
-        labels.append({name: getattr(face, name) for name in source.holds})
-        factors.append(face.factors)
+        for name, column in labels.items():
+            value = getattr(face, name)
+            column[len(rows)] = np.nan if value is None else value.numpy()
+        for name, column in factors.items():
+            column[len(rows)] = face.factors[name].numpy()
         rows.append(row)
+    columns = {"images": images, **labels, **{FACTOR + name: column for name, column in factors.items()}}
     arrays = {
-        "images": images[: len(rows)],
-        **{
-            name: _column([row[name] for row in labels], _SHAPES[name] or (source.landmarks, 2))
-            for name in source.holds
-        },
-        **{
-            FACTOR + name: np.array([row[name].numpy() for row in factors], np.uint8).reshape(len(rows), *shape)
-            for name, shape in source.factors.items()
-        },
+        **{name: column[: len(rows)] for name, column in columns.items()},
         "person": source.person[rows].astype(np.int64),
         "split": source.split[rows].astype(np.int64),
         "record": np.array(rows, np.int64) + task.first,
@@ -182,10 +178,9 @@ def _read(task: _Task) -> tuple[dict[str, np.ndarray], dict]:
     return arrays, result
 
 
-def _column(values: list[Tensor | None], shape: tuple[int, ...]) -> np.ndarray:
-    """float32 [n, *shape], NaN where a sample has no such label."""
-    rows = [np.full(shape, np.nan) if value is None else value.numpy() for value in values]
-    return np.array(rows, np.float32).reshape(len(rows), *shape)
+def _column(source: Source, name: str) -> np.ndarray:
+    """Room for a label of each record, float32 [N, ...]; NaN will stand where a sample has none."""
+    return np.empty((len(source), *(_SHAPES[name] or (source.landmarks, 2))), np.float32)
 
 
 def _manifest(source: Source, size: int, done: list[_Done]) -> dict:

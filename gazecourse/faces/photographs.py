@@ -5,7 +5,7 @@ with a face somewhere in it. On photographs that are rendered, each step from su
 by itself: where the face is, its landmarks, its pose, its gaze.
 
 >>> faces = FaceDataset("laptop", "test").some(8)
->>> photos, labels = Renderer(PHOTO_SIZE).render(photographed(faces.factors))
+>>> photos, labels = render_photographs(photographed(faces.factors))
 >>> labels["landmarks"]  # pixels of the photographs
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gazecourse.faces.attributes import Factors
 from gazecourse.faces.draws import Draws
+from gazecourse.faces.renderer import Renderer
 from gazecourse.normalization import normalizing_rotation
 from gazecourse.validation import check_positive, check_whole, describe
 
@@ -25,6 +26,9 @@ DISTANCES = (450.0, 750.0)
 """Range of the face's distance along the line of sight of the camera, mm."""
 ASIDE = (0.25, 0.15)
 """How far off the middle a face may be, right and down, in its distance: a quarter is 14°."""
+
+_TOGETHER = 4
+"""Photographs that are drawn at once: memory bounds them, for each has 24 times the pixels of a face of 112 × 112."""
 
 
 def photographed(factors: Factors, focal: float = 1.0, seed: int = 0) -> Factors:
@@ -64,6 +68,26 @@ def photographed(factors: Factors, focal: float = 1.0, seed: int = 0) -> Factors
         motion=factors.motion * zoom.unsqueeze(1),
         resolution=1.0,
     )
+
+
+def render_photographs(factors: Factors) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw photographs of ``PHOTO_SIZE``, a few at a time, on the CPU.
+
+    Args:
+        factors: B faces, as ``photographed`` returns them.
+    Returns:
+        pictures uint8 [B, 3, H, W], RGB; and all labels of ``Renderer.render``, each with a leading axis B.
+    Raises:
+        TypeError, ValueError: no factors, none of them, or a factor that cannot be drawn.
+    """
+    if not isinstance(factors, Factors):
+        raise TypeError(f"factors must be Factors; got {describe(factors)}.")
+    if len(factors) == 0:
+        raise ValueError("factors must hold at least one face; got none.")
+    renderer = Renderer(PHOTO_SIZE, "cpu")
+    parts = [renderer.render(factors[rows]) for rows in torch.arange(len(factors)).split(_TOGETHER)]
+    pictures = torch.cat([(255 * images).round().byte() for images, _ in parts])
+    return pictures, {name: torch.cat([labels[name] for _, labels in parts]) for name in parts[0][1]}
 
 
 def _places(factors: Factors, seed: int) -> Tensor:

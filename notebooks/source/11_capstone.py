@@ -37,7 +37,7 @@ from gazecourse.face_drawings import draw_face, draw_points
 from gazecourse.faces.attributes import Factors
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS, NORMALIZED_DISTANCE, NORMALIZED_FOCAL, NORMALIZED_SIZE
-from gazecourse.faces.photographs import PHOTO_SIZE, photographed
+from gazecourse.faces.photographs import photographed, render_photographs
 from gazecourse.faces.pose import guessed_camera, head_pose
 from gazecourse.faces.renderer import Renderer
 from gazecourse.images import read_image, to_tensor
@@ -276,10 +276,7 @@ print("looking.Gazer gives the same gaze.")
 # %%
 some = others.some(48)
 truth = photographed(some.factors)
-renderer = Renderer(PHOTO_SIZE, "cpu")
-parts = [renderer.render(truth[rows]) for rows in torch.arange(len(some)).split(4)]
-pictures = torch.cat([(255 * images).round().byte() for images, _ in parts])
-labels = {name: torch.cat([own[name] for _, own in parts]) for name in ("landmarks", "gaze")}
+pictures, labels = render_photographs(truth)
 plotting.image_grid(
     pictures[:6], None, "Six rendered photographs: people in rooms, close or far, in the middle or aside.", columns=3
 )
