@@ -1,11 +1,10 @@
 """How many pictures a second `look` draws arrows into, and which of its steps take the time.
 
     python benchmarks/look.py                       # 200 pictures of 640 × 480
-    python benchmarks/look.py --landmarks FILE --run RUN --threads 2
+    python benchmarks/look.py --run RUN --threads 2
 
-The pictures are a photograph of one face that wanders, as a video would show it. Time does not depend on what networks
-have learned: without a landmark network and a trained system, the same networks with random weights are timed, the
-landmark network with a mean face, so that the search for the head pose begins as it would.
+The pictures are a photograph of one face that wanders, as a video would show it. Time does not depend on what a gaze
+network has learned: without a trained system, the same network with random weights is timed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,24 +24,13 @@ from report import write
 
 from gazecourse import looking, runs
 from gazecourse.comparison import size_of_profile
-from gazecourse.detection import FaceDetector
-from gazecourse.faces.pose import average_landmarks, guessed_camera
-from gazecourse.models import StructureCoherentNet
+from gazecourse.faces.pose import guessed_camera
 from gazecourse.systems import SYSTEMS
 from gazecourse.video import VideoWriter
 
 GOAL = 8.0
 """Pictures a second that are wanted on two cores."""
 STEPS = ("detection", "landmarks", "pose, normalization, gaze", "drawing", "encoding")
-
-
-def random_landmark_net() -> StructureCoherentNet:
-    """Of the size that the course ships, with the average face in the middle of its picture."""
-    face = torch.from_numpy(average_landmarks()[:, :2]).float()
-    low, high = face.amin(0), face.amax(0)
-    mean = 256 * (0.5 + 0.8 * (face - (low + high) / 2) / (high - low).max())
-    graph = sum(torch.eye(68).roll(step, 0) for step in range(4)).bool()
-    return StructureCoherentNet(68, graph, "small", "static", 112, graph_width=64, mean_shape=mean).eval()
 
 
 def random_gazer() -> looking.Gazer:
@@ -79,9 +67,9 @@ def measure(count: int, find: looking.Finder, gazer: looking.Gazer) -> dict[str,
                 began, found = time.perf_counter(), 0
                 times = {step: [] for step in STEPS}
             with timed(times, "detection"):
-                boxes = find.detector(picture)
+                boxes = next(iter(find.tries(picture)))
             with timed(times, "landmarks"):
-                landmarks = looking.Finder(lambda _, boxes=boxes: boxes, find.model)(picture)
+                landmarks = looking.Finder(lambda _, boxes=boxes: [boxes], find.model)(picture)
             with timed(times, "pose, normalization, gaze"):
                 seen = looking.looks(picture, lambda _, landmarks=landmarks: landmarks, gazer, camera)
             with timed(times, "drawing"):
@@ -104,22 +92,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1, as `look` has it)")
-    parser.add_argument("--landmarks", type=Path, help="landmark network (default: one with random weights)")
     parser.add_argument("--run", help="trained system (default: PureGaze of the quick profile, random weights)")
     parser.add_argument("--dry", action="store_true", help="print the measurements and leave results/ as it is")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    find: Callable = (
-        looking.finder(options.landmarks)
-        if options.landmarks
-        else looking.Finder(FaceDetector(), random_landmark_net())
-    )
     gazer = looking.gazer_of(runs.find_run(options.run)) if options.run else random_gazer()
-    found = measure(options.pictures, find, gazer)
+    found = measure(options.pictures, looking.finder(), gazer)
     print(found)
     print(f"The goal of {GOAL:g} pictures a second is {'reached' if found['frames_per_second'] >= GOAL else 'missed'}.")
     if not options.dry:
-        print(write("look", "cpu", goal=GOAL, trained=bool(options.landmarks and options.run), **found))
+        print(write("look", "cpu", goal=GOAL, trained=bool(options.run), **found))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ such people are not looked at. Nor is somebody whose head leans while another fa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from types import ModuleType
 
 import numpy as np
@@ -39,8 +40,11 @@ WORKING_SIDE = 400
 """Longer side that pictures are reduced to; detection time grows with its square."""
 SMALLEST = 24
 """Side of the smallest face in the reduced picture, pixels."""
-LOOKS = (("alt", 0.0), ("alt", -30.0), ("alt", 30.0), ("alt2", 0.0))
-"""Cascade, and degrees by which heads may lean to a side; the next is tried where the one before has found nobody."""
+TRIES = (("alt", 0.0, VOTES), ("alt", -30.0, VOTES), ("alt", 30.0, VOTES), ("alt2", 0.0, VOTES), ("alt2", 0.0, 1))
+"""Cascade, degrees by which heads may lean to a side, and votes, from the surest try on.
+
+The last has false faces; so it is for those who look closer at what was found, as ``looking.Finder`` does.
+"""
 OFFSET, SIDE = (0.0, 0.19), 0.93
 """Where the box around a face's 68 landmarks lies: middle, from that of the cascade's box, x and y, and longer side; in
 sides of the cascade's box, which has more forehead. Medians over rendered faces, from ``benchmarks/detectors.py``."""
@@ -82,7 +86,7 @@ class FaceDetector:
         cv2 = opencv()
         self._cascades = {
             name: cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_{name}.xml")
-            for name in dict(LOOKS)
+            for name in {name for name, _, _ in TRIES}
         }
 
     def __call__(self, picture: np.ndarray) -> list[Box]:
@@ -93,6 +97,11 @@ class FaceDetector:
         Raises:
             TypeError: another kind or shape.
         """
+        sure = islice(self.tries(picture), len(TRIES) - 1)
+        return next((found for found in sure if found), [])
+
+    def tries(self, picture: np.ndarray) -> Iterator[list[Box]]:
+        """Boxes that may hold faces, found in one way after another, see ``TRIES``; as ``__call__`` has them."""
         check_picture(picture)
         cv2 = opencv()
         longer = max(picture.shape[:2])
@@ -101,17 +110,15 @@ class FaceDetector:
         if zoom < 1:
             gray = cv2.resize(gray, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
         least = max(SMALLEST, round(self.smallest * longer * zoom))
-        for name, lean in LOOKS:
-            found = self._lying(gray, name, lean, least)
-            if found:
-                break
-        return sorted(tuple(value / zoom for value in box) for box in found)
+        for name, lean, votes in TRIES:
+            found = self._lying(gray, name, lean, votes, least)
+            yield sorted(tuple(value / zoom for value in box) for box in found)
 
-    def _lying(self, gray: np.ndarray, name: str, lean: float, least: int) -> list[Box]:
+    def _lying(self, gray: np.ndarray, name: str, lean: float, votes: int, least: int) -> list[Box]:
         """Boxes of the faces that lean by so many degrees, clockwise, in the gray picture, by one of the cascades."""
         cv2 = opencv()
         turned, there = _turned(gray, lean)
-        found = self._cascades[name].detectMultiScale(turned, STEP, VOTES, minSize=(least,) * 2)
+        found = self._cascades[name].detectMultiScale(turned, STEP, votes, minSize=(least,) * 2)
         boxes = [tuple(map(float, box)) for box in found]
         boxes = boxes if self.raw else [around_landmarks(box) for box in boxes]
         back = cv2.invertAffineTransform(there)

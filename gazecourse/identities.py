@@ -11,9 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gazecourse.alignment import landmarks_asked_twice
+from gazecourse.alignment import MOST_DOUBT, landmarks_and_doubt
 from gazecourse.angles import angular_error
-from gazecourse.augment import mirror
 from gazecourse.batches import fetch
 from gazecourse.datasets.source import FOCAL
 from gazecourse.datasets.store import StoredFaces
@@ -21,19 +20,12 @@ from gazecourse.errors import CourseError
 from gazecourse.faces.fitting import fit_identity
 from gazecourse.faces.head import HeadModel, identity_names
 from gazecourse.faces.pose import guessed_camera, head_pose
-from gazecourse.metrics import nme
 from gazecourse.models.structure_coherent import load_landmark_net
-from gazecourse.sample import Sample
 
 CANDIDATES = 8
 """Faces of a person that landmarks are looked for in."""
 FACES = 4
 """The most frontal of them, which the head is fitted to, each by itself."""
-MOST_DOUBT = 0.1
-"""Landmarks in a face and in its mirror image may be so many distances between the eyes apart, in the mean.
-
-On rendered faces they are 0.01 to 0.06 apart, in noise, squares of color and faces upside down 0.2 to 2.
-"""
 DISTANCE_SPREAD = 150.0
 """Standard deviation of a face's distance, mm. Some sets' faces are cut out by boxes, and may seem near or far."""
 
@@ -91,10 +83,8 @@ def landmarks_in_face(image: Tensor, net: nn.Module) -> Tensor | None:
 
     None where these are further apart than ``MOST_DOUBT``.
     """
-    box = (0, 0, image.shape[2], image.shape[1])
-    seen, turned = (landmarks_asked_twice(net, view, box) for view in (image, image.flip(2)))
-    other = mirror(Sample(image[None], landmarks=turned[None])).landmarks[0]
-    return (seen + other) / 2 if nme(other, seen, 68) <= MOST_DOUBT else None
+    landmarks, doubt = landmarks_and_doubt(net, image, (0, 0, image.shape[2], image.shape[1]))
+    return landmarks if doubt <= MOST_DOUBT else None
 
 
 def _facing(landmarks: Tensor, size: int) -> float:

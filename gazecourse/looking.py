@@ -1,7 +1,7 @@
 """Gaze in photographs, videos and before a camera: landmarks, head pose, the normalized face, the gaze, and an arrow.
 
-    picture             →  boxes of its faces            FaceDetector
-    picture, box        →  landmarks p [68, 2]           StructureCoherentNet, asked twice
+    picture             →  boxes that may hold faces     FaceDetector
+    picture, box        →  landmarks p [68, 2]           StructureCoherentNet, asked twice, and in the mirror
 
 Who finds the landmarks is open: a function from a picture to the landmarks of each face in it, such as ``Finder``. The
 rest is geometry.
@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from gazecourse import camera
-from gazecourse.alignment import landmarks_asked_twice
+from gazecourse.alignment import MOST_DOUBT, landmarks_and_doubt
 from gazecourse.angles import pitchyaw_to_vector, rotation_to_pitchyaw, vector_to_pitchyaw
 from gazecourse.crops import eye_centers
 from gazecourse.detection import Box, FaceDetector
@@ -59,20 +59,27 @@ CAMERA_RATE = 12.0
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds landmarks as ``Landmarks`` has it: a detector says where faces are, a network where their landmarks are.
+    """Finds landmarks as ``Landmarks`` has it: a detector says where faces may be, a network where their landmarks are.
+
+    What the network doubts to be a face is left out, and the detector asked for its next try.
 
     Attributes:
-        detector: boxes of the faces in a picture.
+        tries: boxes that may hold the faces of a picture, found in one way after another, as ``FaceDetector.tries``.
         model: a trained ``StructureCoherentNet`` of 68 points.
     """
 
-    detector: Callable[[np.ndarray], list[Box]]
+    tries: Callable[[np.ndarray], Iterable[list[Box]]]
     model: nn.Module
 
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
         """Landmarks [68, 2] in pixels of every face in a picture, uint8 [H, W, 3], RGB."""
         photo = to_tensor(picture)
-        return [landmarks_asked_twice(self.model, photo, box).double().numpy() for box in self.detector(picture)]
+        for boxes in self.tries(picture):
+            found = [landmarks_and_doubt(self.model, photo, box) for box in boxes]
+            sure = [landmarks.double().numpy() for landmarks, doubt in found if doubt <= MOST_DOUBT]
+            if sure:
+                return sure
+        return []
 
 
 def finder(path: Path | str = LANDMARK_MODEL) -> Finder:
@@ -84,7 +91,7 @@ def finder(path: Path | str = LANDMARK_MODEL) -> Finder:
     model = load_landmark_net(path)
     if model.points != 68:
         raise CourseError(f"{path} finds {model.points} landmarks; head poses need the 68 of the iBUG scheme.")
-    return Finder(FaceDetector(), model)
+    return Finder(FaceDetector().tries, model)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from gazecourse import alignment as module
 from gazecourse.alignment import (
     MODERATE_POSE,
+    MOST_DOUBT,
     PAPER,
     PENALTIES,
     PIXELS,
@@ -26,6 +27,7 @@ from gazecourse.alignment import (
     augmented,
     covered_faces,
     in_image_pixels,
+    landmarks_and_doubt,
     landmarks_in_photo,
     landmarks_of,
     recipe,
@@ -35,7 +37,7 @@ from gazecourse.alignment import (
     subsets,
 )
 from gazecourse.angles import angular_error
-from gazecourse.augment import mirror
+from gazecourse.augment import MIRRORED_68, mirror
 from gazecourse.comparison import Recipe, fit
 from gazecourse.crops import Square, face_square
 from gazecourse.faces import rendering
@@ -335,6 +337,43 @@ def test_the_network_sees_the_square_around_the_face_and_nothing_else():
     assert model.training, "left in the mode that it was in"
     landmarks_in_photo(model.eval(), photo, (30, 20, 20, 20))
     assert not model.training
+
+
+def symmetric_face() -> torch.Tensor:
+    """[68, 2] pixels of 256², the same in a mirror, and filling four fifths of the image."""
+    generator = torch.Generator().manual_seed(0)
+    points = 256 * (0.1 + 0.8 * torch.rand(68, 2, generator=generator))
+    points[0], points[16], points[8] = torch.tensor([25.6, 128]), torch.tensor([230.4, 128]), torch.tensor([128, 230.4])
+    points[36], points[45] = torch.tensor([64.0, 100.0]), torch.tensor([192.0, 100.0])
+    mirrored = points[MIRRORED_68] * torch.tensor([-1.0, 1.0]) + torch.tensor([256.0, 0.0])
+    return (points + mirrored) / 2
+
+
+def test_a_face_that_is_the_same_in_the_mirror_is_not_doubted_and_lies_in_its_box():
+    photo = torch.zeros(3, 300, 400, dtype=torch.uint8)
+    points, doubt = landmarks_and_doubt(Fixed(symmetric_face()), photo, (100, 60, 80, 80))
+    assert doubt < 1e-5
+    torch.testing.assert_close(points[[0, 16], 0], torch.tensor([100.0, 180.0]), atol=1.5, rtol=0)
+
+
+def test_an_answer_that_does_not_turn_around_with_the_picture_is_doubted_and_their_mean_is_in_the_middle():
+    photo = torch.zeros(3, 300, 400, dtype=torch.uint8)
+    aside = symmetric_face() + torch.tensor([12.8, 0.0])  # a tenth of the eyes' distance, to the right in any picture
+    points, doubt = landmarks_and_doubt(Fixed(aside), photo, (100, 60, 80, 80))
+    # Both views go aside by a tenth, and from there by another tenth: they end four tenths of it apart.
+    assert doubt == pytest.approx(0.4, abs=0.05)
+    assert float((points[0, 0] + points[16, 0]) / 2) == pytest.approx(140, abs=1)
+
+
+def test_the_course_network_doubts_noise_and_not_a_rendered_face(rendered):
+    frontal = rendered[0].head.norm(dim=1).argmin()
+    face, truth = rendered[0].images[frontal], rendered[0].landmarks[frontal]
+    low, high = truth.amin(0), truth.amax(0)
+    points, doubt = landmarks_and_doubt(load_landmark_net(), face, [*low.tolist(), *(high - low).tolist()])
+    assert doubt < MOST_DOUBT
+    assert nme(points, truth, 68) < 0.1
+    noise = torch.randint(0, 256, face.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert landmarks_and_doubt(load_landmark_net(), noise, [*low.tolist(), *(high - low).tolist()])[1] > MOST_DOUBT
 
 
 def test_a_point_goes_into_a_square_and_back():

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 
+from gazecourse import detection
 from gazecourse.crops import face_square
 from gazecourse.detection import FaceDetector, around_landmarks, opencv, union_share
 from gazecourse.errors import CourseError
@@ -80,6 +81,30 @@ def test_head_that_leans_is_found_where_it_is(detector, hopper, degrees):
     whole[150:750, 700:1212] = turned
     (moved,) = detector(whole)
     assert union_share(moved, (FACE[0] + 700, FACE[1] + 150, *FACE[2:])) > 0.5
+
+
+def test_surest_try_comes_first_and_the_least_sure_one_is_only_for_those_who_look_closer(detector, hopper, monkeypatch):
+    tries = list(detector.tries(hopper))
+    assert len(tries) == len(detection.TRIES)
+    assert tries[0] == detector(hopper)
+    nothing = FaceDetector()
+    found = iter([[], [], [], [], [(0.0, 0.0, 9.0, 9.0)]])
+    monkeypatch.setattr(nothing, "_lying", lambda *_: next(found))
+    assert nothing(hopper) == []
+
+
+def test_people_whom_the_first_cascade_misses_are_found_by_the_second(detector, hopper, monkeypatch):
+    own, asked = FaceDetector(), []
+    real = own._lying
+
+    def lying(gray, name, *rest):
+        asked.append(name)
+        return real(gray, name, *rest) if name == "alt2" else []
+
+    monkeypatch.setattr(own, "_lying", lying)
+    (box,) = own(hopper)
+    assert union_share(box, FACE) > 0.5
+    assert asked == ["alt", "alt", "alt", "alt2"]
 
 
 def test_wall_has_no_face(detector):

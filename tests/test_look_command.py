@@ -210,11 +210,11 @@ class Relative(torch.nn.Module):
         return (256 * (0.5 + unit / 1.25 + self.weight)).expand(len(images), 68, 2)
 
 
-def test_finder_asks_twice_and_gives_landmarks_of_the_photograph():
+def test_finder_asks_twice_in_both_views_and_gives_landmarks_of_the_photograph():
     model = Relative()
     boxes = [(100.0, 150.0, 80.0, 80.0), (400.0, 100.0, 120.0, 120.0)]
-    found = looking.Finder(lambda picture: boxes, model)(photo())
-    assert model.asked == 4
+    found = looking.Finder(lambda picture: [boxes], model)(photo())
+    assert model.asked == 8
     for points, (x, y, side, _) in zip(found, boxes, strict=True):
         assert points.shape == (68, 2)
         assert points.dtype == np.float64
@@ -222,12 +222,26 @@ def test_finder_asks_twice_and_gives_landmarks_of_the_photograph():
         assert np.ptp(points, axis=0).max() == pytest.approx(side, abs=2)
 
 
+def test_what_the_network_doubts_is_left_out_and_the_next_try_is_asked(monkeypatch):
+    doubts = {1.0: 0.2, 2.0: 0.3, 3.0: 0.05, 4.0: 0.11, 5.0: 0.01}
+    monkeypatch.setattr(
+        looking, "landmarks_and_doubt", lambda model, photo, box: (torch.full((68, 2), box[0]), doubts[box[0]])
+    )
+    tries = [[], [(1.0,), (2.0,)], [(3.0,), (4.0,)], [(5.0,)]]
+    asked = []
+    finder = looking.Finder(lambda picture: (asked.append(boxes) or boxes for boxes in tries), None)
+    (found,) = finder(photo())
+    assert found[0, 0] == 3
+    assert asked == tries[:3]
+    assert looking.Finder(lambda picture: iter(tries[:2]), None)(photo()) == []
+
+
 def test_real_photograph_goes_all_the_way(tmp_path, monkeypatch, capsys):
     """Detector, square, landmarks, pose, normalized face, arrow; with a network that knows the average face alone."""
     pytest.importorskip("cv2")
     from gazecourse.detection import FaceDetector
 
-    shown, find = told()[0], looking.Finder(FaceDetector(), Relative())
+    shown, find = told()[0], looking.Finder(FaceDetector().tries, Relative())
     monkeypatch.setattr(looking, "finder", lambda path: find)
     monkeypatch.setattr(looking, "gazer_of", lambda folder: shown)
     monkeypatch.setattr(runs, "latest", lambda: tmp_path)
