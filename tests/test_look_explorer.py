@@ -12,6 +12,7 @@ from test_looking import landmarks_at, photo, told, video
 
 from gazecourse import camera
 from gazecourse.errors import CourseError
+from gazecourse.looking import in_words
 from gazecourse.widgets.look_explorer import LookExplorer
 from gazecourse.widgets.screen import WIDGET_VIEW
 
@@ -81,7 +82,9 @@ def test_camera_and_files_are_looked_at_by_buttons_and_mistakes_are_said(explore
     assert len(notebook.updates) == 2, "the picture stays"
     controls["landmarks"].value = False
     assert explorer.values["landmarks"] is False
-    assert explorer._message.value == ""
+    one, other = explorer._message.value.split("<br>")
+    assert one.startswith("face 1: ")
+    assert other == in_words(explorer.found).splitlines()[1]
 
 
 def chosen(path, name=None):
@@ -108,7 +111,7 @@ def test_file_that_is_no_photograph_is_named_as_its_owner_knows_it(
     assert explorer._message.value.startswith(message)
     assert notebook.updates == [], "the picture stays"
     explorer.open(tmp_path / "photo.png")
-    assert explorer._message.value == "", "what was said is over"
+    assert explorer._message.value.startswith("face 1: "), "what was said is over"
 
 
 def test_same_file_may_be_chosen_again_and_faces_that_are_missed_are_advised_on(explorer, notebook, controls, tmp_path):
@@ -123,7 +126,8 @@ def test_same_file_may_be_chosen_again_and_faces_that_are_missed_are_advised_on(
     controls["landmarks"].value = False
     assert explorer._message.value.startswith("No face was found.")
     controls["open …"].value = chosen(tmp_path / "photo.png")
-    assert (explorer.name, explorer._message.value) == ("photo.png", "")
+    assert explorer.name == "photo.png"
+    assert explorer._message.value.startswith("face 1: ")
 
 
 def test_mistake_of_the_course_is_not_swallowed(explorer, notebook, controls, monkeypatch):

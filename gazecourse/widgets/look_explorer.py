@@ -161,7 +161,7 @@ class LookExplorer:
         controls["camera"].on_click(lambda _: self._try(self.snapshot))
         for name in LABELS:
             controls[name].observe(lambda change, name=name: self._moved(name, change["new"]), names="value")
-        self._controls, self._message = controls, ipywidgets.HTML(self._advice())
+        self._controls, self._message = controls, ipywidgets.HTML(_lines(self._words()))
         self._align()
         row = ipywidgets.HBox(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         plain = "Buttons for a file and the camera, a slider for the pictures of a video, a box for the landmarks."
@@ -201,10 +201,11 @@ class LookExplorer:
             raise
 
     def _say(self, words: str) -> None:
-        self._message.value = html.escape(words)
+        self._message.value = _lines(words)
 
-    def _advice(self) -> str:
-        return "" if self.found else f"No face was found. {ADVICE}"
+    def _words(self) -> str:
+        """What the arrows say in numbers, or what to do where there are none."""
+        return in_words(self.found) if self.found else f"No face was found. {ADVICE}"
 
     def _moved(self, name: str, value: int | bool) -> None:
         if self.values[name] != value:
@@ -221,13 +222,17 @@ class LookExplorer:
         if self._screen.is_on:
             self._align()
             self._screen.update(*self.figure())
-            self._say(self._advice())
+            self._say(self._words())
 
 
 def _picture(path: Path, number: int) -> np.ndarray:
     for _, picture in frames(path, (number,)):
         return picture
     raise CourseError(f"{path} ends before picture {number}.")
+
+
+def _lines(words: str) -> str:
+    return html.escape(words).replace("\n", "<br>")
 
 
 def _faces(count: int) -> str:
