@@ -18,7 +18,7 @@ from gazecourse.checkpoint import FILE_NAME, load_checkpoint
 from gazecourse.clip_gaze_source import ClipGazeSource
 from gazecourse.clip_gaze_training import ClipGazeSettings, clip_gaze, gaze_alone
 from gazecourse.comparison import Method, Recipe, Size, size_of_profile
-from gazecourse.cross_domain import first_part, plain, purified, second_part
+from gazecourse.cross_domain import NETWORKS, first_part, plain, purified, second_part, with_light
 from gazecourse.errors import CourseError
 from gazecourse.metrics import bootstrap_ci
 from gazecourse.models.clip import load_course_clip
@@ -234,16 +234,19 @@ class Part:
         schedule: of the learning rate.
         optimizers: instead of the method's own.
         opponent: settings of the game; None has an opponent watch, and CLIP-Gaze learn with the gaze loss alone.
+        change: of the method, such as ``cross_domain.with_light``.
     """
 
     recipe: Recipe
     schedule: Schedule = field(default_factory=OneCycle)
     optimizers: Callable[[nn.Module, float], list[Optimizer]] | None = None
     opponent: Purification | None = None
+    change: Callable[[Method], Method] | None = None
 
     def method(self, system: System, size: Size) -> Method:
-        """The system's method with this part's optimizers."""
+        """The system's method with this part's change and optimizers."""
         method = system.method(size, self.opponent)
+        method = method if self.change is None else self.change(method)
         return method if self.optimizers is None else replace(method, optimizers=self.optimizers)
 
 
@@ -293,6 +296,15 @@ PRESETS = {
     "course": Preset(
         "the course's own, for the profile in use: a first part in which the opponent watches, then the second",
         lambda: [Part(first_part()), Part(second_part(), opponent=Purification())],
+    ),
+    "photographs": Preset(
+        "the course's own with the light of half of the faces changed at random, for systems that are to look at "
+        "photographs: in darker pictures their gaze moves half as far (benchmarks/real_photos.py)",
+        lambda: [
+            Part(first_part(), change=with_light),
+            Part(second_part(), opponent=Purification(), change=with_light),
+        ],
+        networks=tuple(NETWORKS),  # all but CLIP-Gaze: what CLIP sees in a face is looked up, and is of its own light
     ),
     "puregaze-eth_xgaze": Preset(
         "Cheng et al. 2022 on ETH-XGaze: Adam 1e-4, betas 0.9 and 0.95, batches of 50, 5 epochs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ import releases as made
 import torch
 
 from gazecourse import __main__ as cli
-from gazecourse import protocols, runs, systems
+from gazecourse import cross_domain, protocols, runs, systems
 from gazecourse.comparison import Recipe, Size
 from gazecourse.cross_domain import NETWORKS
 from gazecourse.datasets import open_release
@@ -23,6 +23,7 @@ from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS
 from gazecourse.looking import gazer_of
 from gazecourse.models.pretrained import load_imagenet
 from gazecourse.purification import Purification
+from gazecourse.sample import Sample
 from gazecourse.systems import PRESETS, SYSTEMS, preset_for, with_imagenet
 from gazecourse.training import StepDecay
 
@@ -104,6 +105,21 @@ def test_courses_preset_has_a_part_in_which_the_opponent_watches():
     first, second = PRESETS["course"].parts()
     assert first.opponent is None
     assert second.opponent == Purification()
+
+
+def test_photographs_preset_changes_the_light_in_both_parts_and_nothing_else(monkeypatch):
+    lit = []
+    monkeypatch.setattr(cross_domain, "randomly_lit", lambda batch: lit.append(len(batch.image)) or batch)
+    eyes = torch.tensor([[40.0, 45.0], [72.0, 45.0]]).expand(3, 2, 2)
+    batch = Sample(torch.zeros(3, 3, 112, 112, dtype=torch.uint8), gaze=torch.zeros(3, 2), landmarks=eyes)
+    plain_parts, parts = PRESETS["course"].parts(), PRESETS["photographs"].parts()
+    assert [replace(part, change=None) for part in parts] == list(plain_parts)
+    for part in parts:
+        method = part.method(SYSTEMS["puregaze"], TINY)
+        assert "reconstruction" in method.losses(method.build(TINY), batch)
+    assert lit == [3, 3]
+    with pytest.raises(ValueError, match="preset photographs is meant for"):
+        preset_for("photographs", SYSTEMS["clip_gaze"])
 
 
 def test_preset_of_another_system_is_refused():
