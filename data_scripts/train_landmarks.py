@@ -68,7 +68,8 @@ random.
 **Use.** `python -m gazecourse look`; `gazecourse.models.structure_coherent.load_landmark_net()`.
 
 **Limits.** Rendered faces are not photographs; `benchmarks/real_photos.py` tells what it makes of seven of these. It
-answers for anything that it is shown, also where there is no face. Not for identifying, grading or watching people.
+answers for anything that it is shown, also where there is no face; `alignment.landmarks_and_doubt` asks it about the
+mirror image, too, and tells. Not for identifying, grading or watching people.
 
 **License.** MIT, as the code.
 
