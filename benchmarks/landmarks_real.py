@@ -33,7 +33,7 @@ from gazecourse.comparison import Recipe, fit
 from gazecourse.datasets import COFW, WFLW, IBug300W
 from gazecourse.datasets.face_photos import FacePhotos
 from gazecourse.errors import CourseError
-from gazecourse.landmark_systems import real_scale, subsets
+from gazecourse.landmark_systems import photo_subsets, real_scale
 from gazecourse.models.structure_coherent import HEADS
 from gazecourse.pose_balance import balanced_over_pose
 from gazecourse.profiles import profile
@@ -90,7 +90,7 @@ def measure(cell: Cell, seed: int, train: InMemory, test: InMemory, plan: Recipe
         "seconds": round(time.perf_counter() - began, 1),
         "tests": {
             name: asdict(score(pred[rows], test.landmarks[rows]))
-            for name, rows in subsets(test).items()
+            for name, rows in photo_subsets(test).items()
             if bool(rows.any())
         },
     }

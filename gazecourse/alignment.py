@@ -49,7 +49,7 @@ from gazecourse.models.structure_coherent import HEADS, StructureCoherentNet, la
 from gazecourse.profiles import pick
 from gazecourse.sample import Sample
 from gazecourse.subsets import Subsets
-from gazecourse.training import predict
+from gazecourse.training import evaluating, predict
 from gazecourse.validation import check_array, check_choice, check_whole, describe
 
 if TYPE_CHECKING:
@@ -401,10 +401,8 @@ def landmarks_in_photo(model: nn.Module, photo: Tensor, box: Sequence[float]) ->
     side = model.size[0]
     device = next(model.parameters()).device
     crop = square.cut(photo, side).to(device)
-    was_training = model.training
-    model.eval()
-    points = in_image_pixels(model, Sample(crop[None]))[0].float().cpu()
-    model.train(was_training)
+    with evaluating(model):
+        points = in_image_pixels(model, Sample(crop[None]))[0].float().cpu()
     return square.place_back(points, side)
 
 
@@ -429,12 +427,10 @@ def landmarks_and_doubt(model: nn.Module, photo: Tensor, box: Sequence[float]) -
     Returns:
         The mean of both answers in pixels of the photograph, and their distance in distances between the eyes.
     """
-    was_training = model.training
-    model.eval()
-    both = _in_both_views(model, photo, (face_square(box),) * 2)
-    boxes = [[*points.amin(0).tolist(), *(points.amax(0) - points.amin(0)).tolist()] for points in both]
-    seen, mirrored = _in_both_views(model, photo, [face_square(own) for own in boxes])
-    model.train(was_training)
+    with evaluating(model):
+        both = _in_both_views(model, photo, (face_square(box),) * 2)
+        boxes = [[*points.amin(0).tolist(), *(points.amax(0) - points.amin(0)).tolist()] for points in both]
+        seen, mirrored = _in_both_views(model, photo, [face_square(own) for own in boxes])
     return (seen + mirrored) / 2, float(nme(mirrored, seen, len(seen)))
 
 

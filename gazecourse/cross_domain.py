@@ -234,14 +234,17 @@ def with_blur(method: Method) -> Method:
 
     Notebook 05 finds that blur is the largest difference between *studio* and *lab*; this is the plain remedy for it.
     """
-    on_faces = method.losses or gaze_losses(method.forward)
-    return replace(method, losses=lambda model, batch: on_faces(model, randomly_blurred(batch)))
+    return _on_changed(method, randomly_blurred)
 
 
 def with_light(method: Method) -> Method:
     """The method on faces of which half are in other light: for networks that are to look at photographs."""
+    return _on_changed(method, randomly_lit)
+
+
+def _on_changed(method: Method, change: Callable[[Sample], Sample]) -> Method:
     on_faces = method.losses or gaze_losses(method.forward)
-    return replace(method, losses=lambda model, batch: on_faces(model, randomly_lit(batch)))
+    return replace(method, losses=lambda model, batch: on_faces(model, change(batch)))
 
 
 def continued(method: Method, start: nn.Module) -> Method:

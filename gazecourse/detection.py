@@ -20,8 +20,8 @@ such people are not looked at. Nor is somebody whose head leans while another fa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,17 +34,29 @@ Box = tuple[float, float, float, float]
 
 STEP = 1.1
 """From one size of faces that is looked for to the next."""
-VOTES = 4
-"""Windows beside each other that must agree on a face."""
 WORKING_SIDE = 400
 """Longer side that pictures are reduced to; detection time grows with its square."""
 SMALLEST = 24
 """Side of the smallest face in the reduced picture, pixels."""
-TRIES = (("alt", 0.0, VOTES), ("alt", -30.0, VOTES), ("alt", 30.0, VOTES), ("alt2", 0.0, VOTES), ("alt2", 0.0, 1))
-"""Cascade, degrees by which heads may lean to a side, and votes, from the surest try on.
 
-The last has false faces; so it is for those who look closer at what was found, as ``looking.Finder`` does.
-"""
+
+class Try(NamedTuple):
+    """A way to look for faces.
+
+    Attributes:
+        cascade: name of OpenCV's. lean: degrees by which heads may lean to a side, clockwise.
+        votes: windows beside each other that must agree on a face.
+        sure: whether what it finds may be believed without a closer look.
+    """
+
+    cascade: str
+    lean: float = 0.0
+    votes: int = 4
+    sure: bool = True
+
+
+TRIES = (Try("alt"), Try("alt", -30.0), Try("alt", 30.0), Try("alt2"), Try("alt2", votes=1, sure=False))
+"""In this order; the next is tried where the one before has found nobody."""
 OFFSET, SIDE = (0.0, 0.19), 0.93
 """Where the box around a face's 68 landmarks lies: middle, from that of the cascade's box, x and y, and longer side; in
 sides of the cascade's box, which has more forehead. Medians over rendered faces, from ``benchmarks/detectors.py``."""
@@ -86,7 +98,7 @@ class FaceDetector:
         cv2 = opencv()
         self._cascades = {
             name: cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_{name}.xml")
-            for name in {name for name, _, _ in TRIES}
+            for name in {attempt.cascade for attempt in TRIES}
         }
 
     def __call__(self, picture: np.ndarray) -> list[Box]:
@@ -97,11 +109,17 @@ class FaceDetector:
         Raises:
             TypeError: another kind or shape.
         """
-        sure = islice(self.tries(picture), len(TRIES) - 1)
-        return next((found for found in sure if found), [])
+        sure = [attempt for attempt in TRIES if attempt.sure]
+        return next((found for found in self._tried(picture, sure) if found), [])
 
     def tries(self, picture: np.ndarray) -> Iterator[list[Box]]:
-        """Boxes that may hold faces, found in one way after another, see ``TRIES``; as ``__call__`` has them."""
+        """Boxes that may hold faces, by each of ``TRIES`` in turn, for those who look closer at what was found.
+
+        Arguments, errors and boxes as of ``__call__``.
+        """
+        return self._tried(picture, TRIES)
+
+    def _tried(self, picture: np.ndarray, attempts: Sequence[Try]) -> Iterator[list[Box]]:
         check_picture(picture)
         cv2 = opencv()
         longer = max(picture.shape[:2])
@@ -110,15 +128,17 @@ class FaceDetector:
         if zoom < 1:
             gray = cv2.resize(gray, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
         least = max(SMALLEST, round(self.smallest * longer * zoom))
-        for name, lean, votes in TRIES:
-            found = self._lying(gray, name, lean, votes, least)
-            yield sorted(tuple(value / zoom for value in box) for box in found)
+        return (
+            sorted(tuple(value / zoom for value in box) for box in self._found(gray, attempt, least))
+            for attempt in attempts
+        )
 
-    def _lying(self, gray: np.ndarray, name: str, lean: float, votes: int, least: int) -> list[Box]:
-        """Boxes of the faces that lean by so many degrees, clockwise, in the gray picture, by one of the cascades."""
+    def _found(self, gray: np.ndarray, attempt: Try, least: int) -> list[Box]:
+        """Boxes of the faces in a gray picture that are at least so large, by one try."""
         cv2 = opencv()
-        turned, there = _turned(gray, lean)
-        found = self._cascades[name].detectMultiScale(turned, STEP, votes, minSize=(least,) * 2)
+        turned, there = _turned(gray, attempt.lean)
+        cascade = self._cascades[attempt.cascade]
+        found = cascade.detectMultiScale(turned, STEP, attempt.votes, minSize=(least,) * 2)
         boxes = [tuple(map(float, box)) for box in found]
         boxes = boxes if self.raw else [around_landmarks(box) for box in boxes]
         back = cv2.invertAffineTransform(there)

@@ -1,7 +1,4 @@
-"""The landmark systems by the names of the command line, and how each is trained: the course's way, or as in the paper.
-
-They answer to the same calls as the gaze systems of ``systems``: ``runs`` trains, evaluates and compares both alike.
-"""
+"""The landmark systems by the names of the command line, and how each is trained: the course's way, or the paper's."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -28,8 +26,8 @@ from gazecourse.alignment import (
     recipe,
     scale,
     score,
+    subsets,
 )
-from gazecourse.alignment import subsets as rendered_subsets
 from gazecourse.checkpoint import save_checkpoint
 from gazecourse.comparison import Method, Recipe, adam
 from gazecourse.datasets.releases import LANDMARK_SETS
@@ -38,11 +36,11 @@ from gazecourse.errors import CourseError
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.losses.landmarks import Penalty, soft_wing, wing
-from gazecourse.metrics import bootstrap_ci, nme
+from gazecourse.metrics import nme
 from gazecourse.models.structure_coherent import load_landmark_net
 from gazecourse.pose_balance import balanced_over_pose
 from gazecourse.profiles import pick
-from gazecourse.sample import Sample
+from gazecourse.trainable import Trainable, digits, summary
 from gazecourse.training import OneCycle, Schedule, StepDecay
 from gazecourse.validation import check_choice
 
@@ -50,8 +48,9 @@ NETWORK = "network.safetensors"
 """A run's trained network, in its folder: weights, graph and mean face."""
 POINTS = {"wflw": 98, "300w": 68, "cofw": 29} | dict.fromkeys((*DOMAINS, protocols.RENDERED), 68)
 """Landmarks of a face, by set. Between sets of one scheme a network trained on the one can be tested on the other."""
-PAPERS = {"wflw": "4.35–4.40", "300w": "3.28", "cofw": "3.63"}
-"""NME in percent by the inter-ocular distance of Lin et al. 2021, of 300W on its full test."""
+_NME = {"wflw": "4.35–4.40", "300w": "3.28", "cofw": "3.63"}
+PAPERS = {"structure_coherent": {(name, name): error for name, error in _NME.items()}}
+"""NME in percent that Lin et al. 2021 report, as printed, by system and (source, target); of 300W on its full test."""
 
 
 # ---------------------------------------------------------------------- sets
@@ -72,20 +71,17 @@ def landmark_faces(name: str, role: str, side: int) -> AlignmentFaces | StoredFa
     Raises:
         ValueError, FileNotFoundError, CourseError: no such set, not prepared, damaged, not for this role, or for gaze.
     """
-    _points(name)
+    points_of(name)
     known = protocols.base(name)
     if known in LANDMARK_SETS:
-        found = StoredFaces(find(name), [role], size=side)
-        if not len(found):
-            raise CourseError(f"{found.folder} holds no {role} faces; splits there: {found.manifest['splits']}.")
-        return found
+        return protocols.stored_faces(name, role, [role], side)
     if known == protocols.RENDERED and role == "test":
         raise CourseError(protocols.ONLY_A_SOURCE)
     domains = DOMAINS if known == protocols.RENDERED else (known,)
     return AlignmentFaces([FaceDataset(domain, role) for domain in domains], side, boxed=True)
 
 
-def _points(name: str) -> int:
+def points_of(name: str) -> int:
     """Landmarks of a face of a set.
 
     Raises:
@@ -99,14 +95,12 @@ def _points(name: str) -> int:
     return POINTS[known]
 
 
-def subsets(faces: Dataset) -> dict[str, Tensor]:
-    """Masks, bool [N]: all faces, and those looked at apart.
+def photo_subsets(faces: Dataset) -> dict[str, Tensor]:
+    """Masks, bool [N]: all photographs, those that a factor flags, and "common" of 300W. A mask may choose nobody.
 
-    Of rendered faces see ``alignment.subsets``; of photographs, a data set with ``factors``, those that a factor flags,
-    and "common" of 300W. A mask may choose nobody.
+    Args:
+        faces: a data set with ``factors``, of photographs.
     """
-    if isinstance(faces, AlignmentFaces):
-        return rendered_subsets(faces)
     masks = {"all": torch.ones(len(faces), dtype=torch.bool)}
     for name, values in faces.factors.items():
         masks[name] = values.bool() if values.ndim == 1 else values.bool().any(1)
@@ -126,7 +120,7 @@ class LandmarkPart:
         recipe: epochs, batch size and peak learning rate. schedule: of the learning rate.
         augmentation: how training faces are changed.
         optimizers: of a network, with a peak learning rate.
-        bins: of poses that are made equally frequent; 1 leaves faces as they are.
+        bins: of yaw, as landmarks tell it, that are made equally frequent; 1 leaves faces as they are.
     """
 
     recipe: Recipe
@@ -186,7 +180,7 @@ LANDMARK_PRESETS = {
 
 
 @dataclass(frozen=True)
-class LandmarkSystem:
+class LandmarkSystem(Trainable):
     """A landmark network with its loss.
 
     Attributes:
@@ -202,15 +196,11 @@ class LandmarkSystem:
     measure: ClassVar[str] = "NME by the distance of the outer eye corners in percent"
 
     def preset(self, name: str) -> LandmarkPreset:
-        """The preset of that name.
-
-        Raises:
-            ValueError: there is none.
-        """
+        """All are meant for all systems."""
         return LANDMARK_PRESETS[check_choice("preset", name, tuple(LANDMARK_PRESETS))]
 
     def size(self, source: str) -> Scale:
-        """Sizes of network and images for what it is trained on."""
+        """Photographs are looked at in the paper's size, rendered faces in their own."""
         return real_scale() if protocols.is_real(source) else scale()
 
     def faces(self, name: str, role: str, size: Scale) -> AlignmentFaces | StoredFaces:
@@ -218,60 +208,40 @@ class LandmarkSystem:
         return landmark_faces(name, role, size.side)
 
     def folds(self, source: str, target: str | None, size: Scale) -> list[protocols.Fold]:
-        """One training on the training faces of a set, and the test faces of another or the same.
+        """One training on the training faces of a set, and the test faces of another, or the same.
 
         Raises:
             ValueError, FileNotFoundError, CourseError: see ``landmark_faces``; or the sets have other landmarks.
         """
+        if target is not None and protocols.base(target) == protocols.RENDERED:  # now, and not after the training
+            raise CourseError(protocols.ONLY_A_SOURCE)
         target = target or source
-        mine, others = _points(source), _points(target)
+        mine, others = points_of(source), points_of(target)
         if mine != others:
             raise ValueError(f"target must have the landmarks of the source, {source}: {mine}; {target} has {others}.")
-        if target != source and protocols.base(target) == protocols.RENDERED:
-            raise CourseError(protocols.ONLY_A_SOURCE)
         for name in filter(protocols.is_real, (source, target)):
             find(name)
-        return [
-            protocols.Fold(
-                "",
-                partial(landmark_faces, source, "train", size.side),
-                partial(landmark_faces, target, "test", size.side),
-            )
-        ]
+        train, test = (
+            partial(landmark_faces, name, role, size.side) for name, role in ((source, "train"), (target, "test"))
+        )
+        return [protocols.Fold("", train, test)]
 
     def learning(
-        self,
-        data: AlignmentFaces | StoredFaces,
-        size: Scale,
-        *,
-        seed: int,
-        folder: Path,
-        precision: str,
+        self, data: AlignmentFaces | StoredFaces, size: Scale, *, seed: int, folder: Path, precision: str
     ) -> Callable[[LandmarkPart], tuple[Dataset, Method]]:
-        """What each part of a training on these faces learns from, and how."""
+        """See ``LandmarkPart.lesson``."""
         return lambda part: part.lesson(self, size, data, seed)
 
-    def check(self, batch: Sample, name: str) -> None:
-        """Nothing to refuse: every face that ``faces`` gives has landmarks."""
-
     def check_test(self, name: str) -> None:
-        """Refuse a set without landmarks.
-
-        Raises:
-            ValueError, CourseError: there is no such set, or it is one for gaze.
-        """
-        _points(name)
+        """Refuse a set for gaze."""
+        points_of(name)
 
     def keep(self, model: nn.Module, folder: Path) -> None:
-        """Write the trained network into the run's folder."""
+        """The network with its graph and mean face, which come from the training faces."""
         save_checkpoint(folder / NETWORK, model, state={"settings": model.settings})
 
     def load(self, folder: Path, run: dict) -> tuple[nn.Module, Scale]:
-        """The network of a run, with its trained weights, and its size.
-
-        Raises:
-            FileNotFoundError, CourseError: the file is missing or damaged.
-        """
+        """From what ``keep`` wrote."""
         return load_landmark_net(folder / NETWORK), Scale(**run["size"])
 
     def estimates(self, model: nn.Module, faces: Dataset, size: Scale) -> Tensor:
@@ -285,26 +255,25 @@ class LandmarkSystem:
         return landmarks_of(model, faces)
 
     def score(self, estimated: Tensor, faces: AlignmentFaces | StoredFaces) -> dict:
-        """NME in percent with its 95 % interval over people, failures and AUC, on all faces and on subsets."""
-        errors = 100 * nme(estimated, faces.landmarks, faces.landmarks.shape[1])
-        interval = bootstrap_ci(errors, clusters=faces.person)
-        found = dict(zip(("error", "low", "high"), (round(value, 4) for value in interval), strict=True))
-        parts = {name: rows for name, rows in subsets(faces).items() if bool(rows.any())}
+        """NME in percent, and of each of the "subsets" NME and failures in percent, and AUC."""
+        masks = subsets(faces) if isinstance(faces, AlignmentFaces) else photo_subsets(faces)
+        parts = {name: rows for name, rows in masks.items() if bool(rows.any())}
         scores = {name: score(estimated[rows], faces.landmarks[rows]) for name, rows in parts.items()}
-        found |= {"images": len(faces), "people": len(faces.people)}
-        found["subsets"] = {
-            name: {
-                "nme": round(100 * own.nme, 4),
-                "failures": round(100 * own.failure_rate, 2),
-                "auc": round(own.auc, 4),
-                "images": own.faces,
-            }
-            for name, own in scores.items()
+        return {
+            **summary(_errors(estimated, faces), faces),
+            "subsets": {
+                name: {
+                    "nme": round(100 * own.nme, 4),
+                    "failures": round(100 * own.failure_rate, 2),
+                    "auc": round(own.auc, 4),
+                    "images": own.faces,
+                }
+                for name, own in scores.items()
+            },
         }
-        return found
 
     def describe(self, found: dict) -> str:
-        """What ``score`` found, in a line, and one for each subset."""
+        """In a line, and one for each subset."""
         whole = found["subsets"]["all"]
         lines = [
             f"NME {found['error']:.2f} % [{found['low']:.2f}, {found['high']:.2f}], "
@@ -317,19 +286,19 @@ class LandmarkSystem:
         ]
         return "\n".join(lines)
 
-    def columns(self, estimated: Tensor, faces: AlignmentFaces | StoredFaces) -> dict[str, list]:
-        """What a table of the estimates holds, by column: x and y of every landmark in pixels, and NME in percent."""
-        found = {}
-        for point in range(estimated.shape[1]):
-            for axis, letter in enumerate("xy"):
-                found[f"{letter}{point}"] = [f"{value:.3f}" for value in estimated[:, point, axis].tolist()]
-        errors = 100 * nme(estimated, faces.landmarks, faces.landmarks.shape[1])
-        return {**found, "error": [f"{value:.4f}" for value in errors.tolist()]}
+    def columns(self, estimated: Tensor, faces: AlignmentFaces | StoredFaces) -> dict[str, list[str]]:
+        """x and y of every landmark in pixels, and the NME in percent."""
+        found = {
+            f"{letter}{point}": digits(estimated[:, point, axis].tolist(), 3)
+            for point in range(estimated.shape[1])
+            for axis, letter in enumerate("xy")
+        }
+        return {**found, "error": digits(_errors(estimated, faces).tolist(), 4)}
 
-    def published(self, source: str, target: str) -> str | None:
-        """The paper's number for the structure-coherent network within one set."""
-        task = protocols.base(source), protocols.base(target)
-        return PAPERS.get(task[0]) if task[0] == task[1] and self.relative_location else None
+
+def _errors(estimated: Tensor, faces: AlignmentFaces | StoredFaces) -> np.ndarray:
+    """NME [N] in percent."""
+    return 100 * nme(estimated, faces.landmarks, faces.landmarks.shape[1])
 
 
 LANDMARK_SYSTEMS = {

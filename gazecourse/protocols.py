@@ -34,7 +34,6 @@ TEST = {"gaze360": ["test"], "eth_xgaze": ["test"]}
 RENDERED = "rendered"
 """All rendered domains together, to be trained on: the widest choice for a system that is to look at photographs."""
 ONLY_A_SOURCE = f"{RENDERED} is to be trained on; test on one of {', '.join(DOMAINS)} or on a real set."
-NO_GAZE = "{} has landmarks and no gaze: train structure_coherent or another landmark system on it."
 CROSS = (
     ("eth_xgaze", "mpiifacegaze"),
     ("eth_xgaze", "eyediap"),
@@ -87,9 +86,8 @@ def faces(name: str, role: str, size: int) -> Dataset:
     Raises:
         ValueError, FileNotFoundError, CourseError: no such set, not prepared, damaged, or not for this role.
     """
+    check_gaze(name)
     known = base(name)
-    if known in LANDMARK_SETS:
-        raise CourseError(NO_GAZE.format(known))
     if known == RENDERED:
         if role == "test":
             raise CourseError(ONLY_A_SOURCE)
@@ -99,17 +97,39 @@ def faces(name: str, role: str, size: int) -> Dataset:
             return cross_domain.test_faces(known)
         return cross_domain.source_faces(known) if known in cross_domain.SOURCES else FaceDataset(known, "train")
     splits = (TRAIN if role == "train" else TEST).get(known)
-    found = StoredFaces(find(name), splits, size=size, typical_eyes=True)
+    return stored_faces(name, role, splits, size, typical_eyes=True)
+
+
+def stored_faces(
+    name: str, role: str, splits: list[str] | None, size: int, *, typical_eyes: bool = False
+) -> StoredFaces:
+    """Faces of a prepared set; arguments as of ``StoredFaces``.
+
+    Raises:
+        FileNotFoundError, CourseError: not prepared, damaged, or the splits, which serve as ``role``, hold no face.
+    """
+    found = StoredFaces(find(name), splits, size=size, typical_eyes=typical_eyes)
     if not len(found):
         raise CourseError(f"{found.folder} holds no {role} faces; splits there: {found.manifest['splits']}.")
     return found
 
 
+def check_gaze(name: str) -> None:
+    """Refuse a set that has landmarks and no gaze.
+
+    Raises:
+        ValueError: there is no such set. CourseError: it is one for landmarks.
+    """
+    if base(name) in LANDMARK_SETS:
+        raise CourseError(
+            f"{base(name)} has landmarks and no gaze: train structure_coherent or another landmark system on it."
+        )
+
+
 def _require(*names: str) -> None:
-    """Find out before a training that real sets are prepared, and have gaze."""
+    """Find out before a training that sets have gaze, and that real ones are prepared."""
     for name in names:
-        if base(name) in LANDMARK_SETS:
-            raise CourseError(NO_GAZE.format(base(name)))
+        check_gaze(name)
         if is_real(name):
             find(name)
 

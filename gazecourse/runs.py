@@ -1,7 +1,6 @@
 """Trained systems on disk: trained under a protocol, evaluated, asked for predictions, and put into a table.
 
-Systems for gaze and for landmarks answer to the same calls, ``systems.System`` and ``landmark_systems.LandmarkSystem``,
-and are treated alike here.
+Systems for gaze and for landmarks are treated alike here; see ``trainable.Trainable``.
 
 A run is a folder with ``run.json`` (what was trained, on what and how), a folder for each part of the training with its
 history and checkpoint, and ``on-<set>.json`` for each set that it was evaluated on. A run that was cut off goes on.
@@ -12,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from gazecourse import profiles, protocols
+from gazecourse import landmark_systems, profiles, protocols, systems
 from gazecourse.alignment import Scale
 from gazecourse.batches import fetch
 from gazecourse.comparison import Size, fit
@@ -28,18 +28,21 @@ from gazecourse.cross_domain import continued
 from gazecourse.errors import CourseError
 from gazecourse.files import atomic_write
 from gazecourse.history import describe_run
-from gazecourse.landmark_systems import LANDMARK_SYSTEMS, NETWORK, LandmarkSystem
+from gazecourse.landmark_systems import LANDMARK_SYSTEMS, NETWORK
 from gazecourse.logbook import Observer
 from gazecourse.metrics import student_ci
 from gazecourse.paths import runs_dir
 from gazecourse.processes import available_cores
-from gazecourse.systems import SYSTEMS, System, with_imagenet
+from gazecourse.systems import SYSTEMS, with_imagenet
+from gazecourse.trainable import Trainable
 from gazecourse.training import make_fabric
 from gazecourse.validation import check_choice, check_whole
 
 SETTINGS = "run.json"
-ALL: dict[str, System | LandmarkSystem] = {**SYSTEMS, **LANDMARK_SYSTEMS}
+ALL: ChainMap[str, Trainable] = ChainMap(LANDMARK_SYSTEMS, SYSTEMS)  # whose names come from the last one on
 """What can be trained."""
+PUBLISHED = {**systems.PAPERS, **landmark_systems.PAPERS}
+"""What papers report, as printed, by system and (source, target)."""
 MOST_WORKERS = 8
 """Processes that load images of a real set."""
 
@@ -118,9 +121,7 @@ def train(
     return folders
 
 
-def _plan(
-    system: System | LandmarkSystem, source: str, targets: Sequence[str]
-) -> list[tuple[protocols.Fold, list[str]]]:
+def _plan(system: Trainable, source: str, targets: Sequence[str]) -> list[tuple[protocols.Fold, list[str]]]:
     """The trainings, and on which sets each is tested."""
     size = system.size(source)
     within = [target for target in targets if target == source]
@@ -220,19 +221,20 @@ def latest() -> Path:
     done = [path for path in (runs_dir() / "systems").glob(f"*/{SETTINGS}") if _is_for_gaze(path.parent)]
     if not done:
         raise CourseError(
-            "There is no trained system yet: python -m gazecourse train puregaze --source studio --target laptop"
+            "There is no trained gaze system yet: "
+            "python -m gazecourse train resnet --source rendered --preset photographs"
         )
     return max(done, key=lambda path: path.stat().st_mtime).parent
 
 
 def landmark_file(name: str) -> Path:
-    """The network of a landmark system's run, given by the run's folder or name; another path stays as it is.
+    """The network of a landmark system's run, given by the run's folder or name; a file's path stays as it is.
 
     Raises:
-        CourseError: the run is a gaze system's.
+        FileNotFoundError: there is no such run. CourseError: it is a gaze system's.
     """
     folder = find_run(name)
-    if not folder.is_dir():
+    if Path(name).suffix == ".safetensors" and not folder.is_dir():
         return Path(name).expanduser()
     if read_run(folder)["system"] not in LANDMARK_SYSTEMS:
         raise CourseError(f"{folder.name} finds gaze, not landmarks: --landmarks takes a landmark system's run.")
@@ -247,7 +249,7 @@ def _is_for_gaze(folder: Path) -> bool:
         return False
 
 
-def load(folder: Path) -> tuple[System | LandmarkSystem, nn.Module, Size | Scale]:
+def load(folder: Path) -> tuple[Trainable, nn.Module, Size | Scale]:
     """A run's system, its network with the trained weights, and the network's size.
 
     The profile of the run becomes the one in use: it decides what the network sees of a face.
@@ -301,11 +303,12 @@ def evaluate(folder: Path, name: str, data: Dataset | None = None) -> dict:
 def write_predictions(folder: Path, name: str, path: Path) -> int:
     """Write the estimates of a run for the test faces of a set to a CSV file; returns the number of rows.
 
-    Columns: image, person, and those of the system's ``columns``.
+    Columns: image; person, where it is known who is who; and those of the system's ``columns``.
     """
     estimated, faces = outputs(folder, name)
+    person = {"person": faces.person.tolist()} if getattr(faces, "knows_people", True) else {}
     known = ALL[read_run(folder)["system"]].columns(estimated, faces)
-    columns = {"image": range(len(faces)), "person": faces.person.tolist(), **known}
+    columns = {"image": range(len(faces)), **person, **known}
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
     return len(faces)
@@ -323,8 +326,8 @@ def results() -> dict[tuple[str, str, str], dict[str, list[float]]]:
         by_seed.setdefault((key, _way(run), run["seed"]), []).append(found)
     errors: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for (key, way, _), found in by_seed.items():
-        people = sum(each["people"] for each in found)
-        mean = sum(each["error"] * each["people"] for each in found) / people
+        weights = [each["people"] or each["images"] for each in found]  # nobody knows who is who in some sets
+        mean = sum(each["error"] * weight for each, weight in zip(found, weights, strict=True)) / sum(weights)
         errors.setdefault(key, {}).setdefault(way, []).append(mean)
     return errors
 
@@ -342,25 +345,30 @@ def table() -> str:
         return f"Nothing has been evaluated yet. {_known_runs()}"
     blocks = []
     for title, real in (("Rendered domains", False), ("Real data, beside the papers' numbers", True)):
-        for systems in (SYSTEMS, LANDMARK_SYSTEMS):
-            tasks = list(dict.fromkeys((source, target) for system, source, target in found if system in systems))
+        for kind in (SYSTEMS, LANDMARK_SYSTEMS):
+            tasks = list(dict.fromkeys((source, target) for system, source, target in found if system in kind))
             own = [task for task in tasks if all(map(protocols.is_real, task)) == real]
             if own:
-                blocks.append(_block(title, systems, own, found))
+                blocks.append(_block(title, kind, own, found))
     return "\n\n".join(blocks)
 
 
-def _block(title: str, systems: dict[str, System | LandmarkSystem], tasks: list[tuple[str, str]], found: dict) -> str:
-    lines = [f"{title} ({next(iter(systems.values())).measure}, mean over runs)"]
+def _block(title: str, kind: dict[str, Trainable], tasks: list[tuple[str, str]], found: dict) -> str:
+    lines = [f"{title} ({next(iter(kind.values())).measure}, mean over runs)"]
     for source, target in tasks:
         lines.append(f"\n  {source} → {target}")
-        for name, system in systems.items():
-            paper = system.published(source, target)
-            published = "" if paper is None else f"   paper {paper:>5}"
+        for name, system in kind.items():
+            paper = published(name, source, target)
+            beside = "" if paper is None else f"   paper {paper:>5}"
             own = found.get((name, source, target), {"": []} if paper else {})
             for way, errors in own.items():
-                lines.append(f"    {system.title:32} {way:30} {_cell(errors):24}{published}".rstrip())
+                lines.append(f"    {system.title:32} {way:30} {_cell(errors):24}{beside}".rstrip())
     return "\n".join(lines)
+
+
+def published(system: str, source: str, target: str) -> str | None:
+    """What a paper reports of a system for a task, as printed there."""
+    return PUBLISHED.get(system, {}).get((protocols.base(source), protocols.base(target)))
 
 
 def _cell(errors: list[float]) -> str:

@@ -20,11 +20,11 @@ from gazecourse.clip_gaze_training import ClipGazeSettings, clip_gaze, gaze_alon
 from gazecourse.comparison import Method, Recipe, Size, size_of_profile
 from gazecourse.cross_domain import NETWORKS, first_part, plain, purified, second_part, with_light
 from gazecourse.errors import CourseError
-from gazecourse.metrics import bootstrap_ci
 from gazecourse.models.clip import load_course_clip
 from gazecourse.models.pretrained import load_imagenet
 from gazecourse.purification import Purification, three_adams
 from gazecourse.sample import Sample
+from gazecourse.trainable import Trainable, digits, summary
 from gazecourse.training import OneCycle, Schedule, StepDecay, predict
 from gazecourse.validation import check_choice
 
@@ -33,28 +33,37 @@ BETAS = (0.9, 0.95)
 RELEASED = Purification(sigma=20**0.5 / 224, form="exponential")
 """PureGaze's game with the attention maps that its authors use."""
 
-PAPERS: dict[str, dict[tuple[str, str], float]] = {
-    "full_face": dict(zip(protocols.CROSS, (12.35, 30.15, 11.13, 14.42), strict=True)),
-    "rt_gene": dict(zip(protocols.CROSS[2:], (21.81, 38.60), strict=True)),
-    "dilated_net": dict(zip(protocols.CROSS[2:], (18.45, 23.88), strict=True)),
-    "ca_net": dict(zip(protocols.CROSS[2:], (27.13, 31.41), strict=True)),
-    "resnet": dict(zip(protocols.CROSS, (8.13, 7.74, 9.89, 11.42), strict=True)),
-    "puregaze": dict(zip(protocols.CROSS, (7.08, 7.48, 9.28, 9.32), strict=True)),
-    "clip_gaze": dict(zip(protocols.CROSS, (6.41, 7.51, 6.89, 7.06), strict=True)),
+_ACROSS = {
+    "full_face": (12.35, 30.15, 11.13, 14.42),
+    "rt_gene": (None, None, 21.81, 38.60),
+    "dilated_net": (None, None, 18.45, 23.88),
+    "ca_net": (None, None, 27.13, 31.41),
+    "resnet": (8.13, 7.74, 9.89, 11.42),
+    "puregaze": (7.08, 7.48, 9.28, 9.32),
+    "clip_gaze": (6.41, 7.51, 6.89, 7.06),
 }
-"""Gaze errors in degrees by system and (source, target): of Cheng et al. 2022, table 1, and of Yin et al. 2024 for
-CLIP-Gaze, as later papers quote it."""
-SURVEY = {
+"""In the order of ``protocols.CROSS``: Cheng et al. 2022, table 1; CLIP-Gaze (Yin et al. 2024) as later papers do."""
+_WITHIN = {
     "full_face": {"mpiifacegaze": 4.93, "eyediap": 6.53, "gaze360": 14.99},
     "rt_gene": {"mpiifacegaze": 4.66, "eyediap": 6.02, "gaze360": 12.26},
     "dilated_net": {"mpiifacegaze": 4.42, "eyediap": 6.19, "gaze360": 13.73},
     "ca_net": {"mpiifacegaze": 4.27, "eyediap": 5.27, "gaze360": 11.20},
 }
-"""Gaze errors within one data set, by its own protocol (Cheng et al.'s survey, GazeHub)."""
+"""Within one data set, by its own protocol (Cheng et al.'s survey, GazeHub)."""
+
+
+def _published(name: str) -> dict[tuple[str, str], str]:
+    across = dict(zip(protocols.CROSS, _ACROSS.get(name, ()), strict=False))
+    within = {(data, data): error for data, error in _WITHIN.get(name, {}).items()}
+    return {task: f"{error:.2f}" for task, error in (across | within).items() if error is not None}
+
+
+PAPERS = {name: _published(name) for name in _ACROSS}
+"""Gaze errors in degrees that papers report, as they are printed, by system and (source, target)."""
 
 
 @dataclass(frozen=True)
-class System:
+class System(Trainable):
     """A gaze system.
 
     Attributes:
@@ -75,7 +84,7 @@ class System:
         return preset_for(name, self)
 
     def size(self, source: str) -> Size:
-        """Sizes of network and images, as the profile has them."""
+        """The same for all sources."""
         return size_of_profile()
 
     def faces(self, name: str, role: str, size: Size) -> Dataset:
@@ -83,7 +92,7 @@ class System:
         return protocols.faces(name, role, size.face)
 
     def folds(self, source: str, target: str | None, size: Size) -> list[protocols.Fold]:
-        """See ``protocols.folds``; without a target ``protocols.training``."""
+        """See ``protocols.folds`` and ``protocols.training``."""
         if target is None:
             return [protocols.training(source, size.face)]
         return protocols.folds(source, target, size.face)
@@ -93,46 +102,26 @@ class System:
         return purified(self.network, size, opponent or Purification(w2=0.0)) if self.purified else plain(self.network)
 
     def learning(self, data: Dataset, size: Size, *, seed: int, folder: Path, precision: str) -> Learning:
-        """What each part of a training on these faces learns from, and how: the faces as they are, by ``method``.
-
-        Args:
-            data: the training faces. seed, precision: of the training. folder: of its files.
-        Raises:
-            CourseError: the faces lack something that can only be found out by looking at them.
-        """
+        """The faces as they are, by ``method``."""
         return lambda part: (data, part.method(self, size))
 
     def check(self, batch: Sample, name: str) -> None:
-        """Refuse faces without a label that the system needs.
-
-        Raises:
-            CourseError: naming the label and the set.
-        """
+        """Refuse faces without what the system ``needs``."""
         for label in self.needs:
             if getattr(batch, label) is None:
                 raise CourseError(f"{self.title} needs {_WORDS[label]} of each face, and {name} has none.")
 
     def check_test(self, name: str) -> None:
-        """Refuse a set whose test labels nobody has.
-
-        Raises:
-            CourseError: as said.
-        """
+        """Refuse a set for landmarks, and ETH-XGaze, whose test labels nobody has."""
+        protocols.check_gaze(name)
         if protocols.base(name) == "eth_xgaze":
             raise CourseError(
                 "ETH-XGaze keeps the labels of its test set: python -m gazecourse predict writes what its server "
                 "scores."
             )
 
-    def keep(self, model: nn.Module, folder: Path) -> None:
-        """Nothing: the checkpoint of the last part is all that ``load`` needs."""
-
     def load(self, folder: Path, run: dict) -> tuple[nn.Module, Size]:
-        """The network of a run, with its trained weights, and its size.
-
-        Raises:
-            FileNotFoundError, CourseError: the checkpoint is missing or damaged.
-        """
+        """From the checkpoint of the last part."""
         size = Size(**run["size"])
         model = self.method(size, None).build(size)
         load_checkpoint(folder / f"part{run['parts']}" / FILE_NAME, model)
@@ -143,34 +132,25 @@ class System:
         return predict(model, faces, self.method(size, None).forward)
 
     def score(self, estimated: Tensor, faces: Dataset) -> dict:
-        """Mean angle in degrees with its 95 % interval over people."""
-        interval = bootstrap_ci(angular_error(estimated, faces.gaze), clusters=faces.person)
-        found = dict(zip(("error", "low", "high"), (round(value, 4) for value in interval), strict=True))
-        return found | {"images": len(faces), "people": len(faces.people)}
+        """Angles in degrees."""
+        return summary(angular_error(estimated, faces.gaze), faces)
 
     def describe(self, found: dict) -> str:
-        """What ``score`` found, in a line."""
+        """In a line."""
         interval = f"[{found['low']:.2f}, {found['high']:.2f}]"
         return f"{found['error']:.2f}° {interval}, {found['images']:,} images of {found['people']} people"
 
-    def columns(self, estimated: Tensor, faces: Dataset) -> dict[str, list]:
-        """What a table of the estimates holds, by column: angles in radians, and degrees of error where it is known."""
-        columns = dict(zip(("pitch", "yaw"), _digits(estimated), strict=True))
+    def columns(self, estimated: Tensor, faces: Dataset) -> dict[str, list[str]]:
+        """Angles in radians, and degrees of error where it is known."""
+        columns = _angles("", estimated)
         if bool(faces.gaze.isnan().any()):
             return columns
-        columns |= dict(zip(("true_pitch", "true_yaw"), _digits(faces.gaze), strict=True))
-        return columns | {"error": [f"{angle:.4f}" for angle in angular_error(estimated, faces.gaze).tolist()]}
-
-    def published(self, source: str, target: str) -> str | None:
-        """What a paper reports for this task."""
-        task = protocols.base(source), protocols.base(target)
-        name = next((name for name, system in SYSTEMS.items() if system is self), "")
-        own = SURVEY.get(name, {}).get(task[0]) if task[0] == task[1] else PAPERS.get(name, {}).get(task)
-        return None if own is None else f"{own:.2f}"
+        errors = digits(angular_error(estimated, faces.gaze).tolist(), 4)
+        return {**columns, **_angles("true_", faces.gaze), "error": errors}
 
 
-def _digits(gaze: Tensor) -> list[list[str]]:
-    return [[f"{angle:.6f}" for angle in column] for column in gaze.T.tolist()]
+def _angles(prefix: str, gaze: Tensor) -> dict[str, list[str]]:
+    return {prefix + name: digits(column.tolist(), 6) for name, column in zip(("pitch", "yaw"), gaze.T, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -262,7 +242,7 @@ class Preset:
         origin: where the numbers come from.
         parts: one after the other, each beginning with the weights of the one before.
         imagenet: begin with ImageNet weights, where the network is of their size and they can be had.
-        networks: of ``System.network``, those that it is meant for; None for all.
+        networks: it is meant for systems with these, see ``System.network``; None for all.
     """
 
     origin: str
@@ -299,7 +279,7 @@ PRESETS = {
     ),
     "photographs": Preset(
         "the course's own with the light of half of the faces changed at random, for systems that are to look at "
-        "photographs: in darker pictures their gaze moves half as far (benchmarks/real_photos.py)",
+        "photographs (results/real_photos.json)",
         lambda: [
             Part(first_part(), change=with_light),
             Part(second_part(), opponent=Purification(), change=with_light),

@@ -18,7 +18,8 @@ A resumed run repeats the run without the stop, to the last bit on a CPU, becaus
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -292,6 +293,17 @@ def _mean_over_processes(fabric: Fabric, totals: dict[str, Tensor]) -> dict[str,
 
 
 @torch.no_grad()
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout and BatchNorm are in evaluation mode in the block, and afterwards as they were."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
 def predict(
     model: nn.Module, data: Dataset, forward: Callable[[nn.Module, Any], Tensor], batch_size: int = 256
 ) -> Tensor:
@@ -303,9 +315,7 @@ def predict(
         float32 [len(data), ...] on the CPU.
     """
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     chunks = torch.arange(len(data)).split(batch_size)
-    outputs = [forward(model, fetch(data, chunk.tolist()).to(device)).float().cpu() for chunk in chunks]
-    model.train(was_training)
+    with evaluating(model):
+        outputs = [forward(model, fetch(data, chunk.tolist()).to(device)).float().cpu() for chunk in chunks]
     return torch.cat(outputs)

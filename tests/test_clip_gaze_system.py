@@ -162,8 +162,8 @@ def test_trained_on_a_real_set_it_is_evaluated_on_others_and_beside_the_papers_n
     assert {line.split(":")[0] for line in out.splitlines() if line.startswith(" ")} == {
         "  mpiifacegaze", "  gaze360", "  lab",
     }  # fmt: skip
-    assert systems.PAPERS["clip_gaze"][("gaze360", "eyediap")] == 7.06
-    assert SYSTEMS["clip_gaze"].published("eth_xgaze", "mpiifacegaze-raw") == "6.41"
+    assert runs.published("clip_gaze", "gaze360", "eyediap") == "7.06"
+    assert runs.published("clip_gaze", "eth_xgaze", "mpiifacegaze-raw") == "6.41"
 
 
 def test_all_rendered_domains_together_are_a_source(capsys):

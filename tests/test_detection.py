@@ -88,20 +88,20 @@ def test_surest_try_comes_first_and_the_least_sure_one_is_only_for_those_who_loo
     assert len(tries) == len(detection.TRIES)
     assert tries[0] == detector(hopper)
     nothing = FaceDetector()
-    found = iter([[], [], [], [], [(0.0, 0.0, 9.0, 9.0)]])
-    monkeypatch.setattr(nothing, "_lying", lambda *_: next(found))
+    monkeypatch.setattr(nothing, "_found", lambda gray, attempt, least: [] if attempt.sure else [(0.0, 0.0, 9.0, 9.0)])
     assert nothing(hopper) == []
+    assert [len(found) for found in nothing.tries(hopper)] == [0, 0, 0, 0, 1]
 
 
 def test_people_whom_the_first_cascade_misses_are_found_by_the_second(detector, hopper, monkeypatch):
     own, asked = FaceDetector(), []
-    real = own._lying
+    real = own._found
 
-    def lying(gray, name, *rest):
-        asked.append(name)
-        return real(gray, name, *rest) if name == "alt2" else []
+    def found(gray, attempt, least):
+        asked.append(attempt.cascade)
+        return real(gray, attempt, least) if attempt.cascade == "alt2" else []
 
-    monkeypatch.setattr(own, "_lying", lying)
+    monkeypatch.setattr(own, "_found", found)
     (box,) = own(hopper)
     assert union_share(box, FACE) > 0.5
     assert asked == ["alt", "alt", "alt", "alt2"]

@@ -18,7 +18,7 @@ from gazecourse.batches import fetch
 from gazecourse.datasets import open_release
 from gazecourse.datasets.preparing import prepare
 from gazecourse.faces.dataset import FaceDataset
-from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS, landmark_faces, subsets
+from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS, landmark_faces, photo_subsets
 from gazecourse.losses.landmarks import soft_wing, wing
 from gazecourse.metrics import nme
 
@@ -85,11 +85,13 @@ def test_wflw_is_trained_on_tested_asked_and_compared(sets, capsys, tmp_path):
     code, out, _ = run(capsys, "predict", name, "--on", "wflw", "--into", tmp_path / "out.csv")
     assert (code, out) == (0, f"3 estimates in {tmp_path / 'out.csv'}\n")
     rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert "person" not in rows[0], "nobody knows who is who"
     points = np.array([[[float(row[f"{axis}{point}"]) for axis in "xy"] for point in range(98)] for row in rows])
     truth = landmark_faces("wflw", "test", 32).landmarks
     expected = 100 * nme(torch.from_numpy(points).float(), truth, 98)
     np.testing.assert_allclose([float(row["error"]) for row in rows], expected, rtol=1e-3)
     found = json.loads((runs.find_run(name) / "on-wflw.json").read_text())
+    assert (found["images"], found["people"]) == (3, None)
     assert found["error"] == pytest.approx(float(expected.mean()), rel=1e-3)
     assert found["subsets"]["occlusion"]["nme"] == pytest.approx(float(expected[1]), rel=1e-3)
     assert found["low"] <= found["error"] <= found["high"]
@@ -133,12 +135,12 @@ def test_rendered_faces_are_cut_as_photographs_are(rendered):
 
 
 def test_subsets_are_those_of_the_factors(sets):
-    masks = subsets(landmark_faces("wflw", "test", 32))
+    masks = photo_subsets(landmark_faces("wflw", "test", 32))
     assert masks["occlusion"].tolist() == [False, True, False]
     assert masks["all"].all()
-    masks = subsets(landmark_faces("300w", "test", 32))
+    masks = photo_subsets(landmark_faces("300w", "test", 32))
     assert masks["challenge"].tolist() == (~masks["common"]).tolist() == [False, False, True]
-    assert subsets(landmark_faces("cofw", "test", 32))["occluded"].all()
+    assert photo_subsets(landmark_faces("cofw", "test", 32))["occluded"].all()
 
 
 # ---------------------------------------------------------------------- systems and presets
@@ -152,12 +154,10 @@ def test_systems_are_the_papers_and_what_it_is_compared_with():
         "landmarks_fc": ("fc", soft_wing, False),
         "landmarks_fc_wing": ("fc", wing, False),
     }
-    published = [
-        LANDMARK_SYSTEMS["structure_coherent"].published(name, name) for name in ("wflw", "300w-photos", "cofw")
-    ]
-    assert published == ["4.35–4.40", "3.28", "3.63"]
-    assert LANDMARK_SYSTEMS["landmarks_fc"].published("wflw", "wflw") is None
-    assert LANDMARK_SYSTEMS["structure_coherent"].published("rendered", "300w") is None
+    published = {name: runs.published("structure_coherent", name, name) for name in ("wflw", "300w-photos", "cofw")}
+    assert published == {"wflw": "4.35–4.40", "300w-photos": "3.28", "cofw": "3.63"}
+    assert runs.published("landmarks_fc", "wflw", "wflw") is None
+    assert runs.published("structure_coherent", "rendered", "300w") is None
 
 
 def test_sdfl_preset_is_the_papers():
@@ -208,6 +208,7 @@ def test_paper_preset_trains(sets):
             "structure_coherent --source 300w --target rendered",
             "rendered is to be trained on; test on one of studio, w",
         ),
+        ("structure_coherent --source rendered --target rendered", "rendered is to be trained on; test on one of st"),
         ("structure_coherent --source wflw --preset puregaze-gaze360", "preset must be one of 'course', 'sdfl'; got"),
         (
             "puregaze --source wflw",
@@ -253,6 +254,9 @@ def test_look_takes_the_network_of_a_landmark_run_and_no_other(sets, photo, caps
     finder = looking.finder(runs.landmark_file(folder.name))
     assert (finder.model.points, finder.model.size) == (68, (32, 32))
     assert runs.landmark_file("elsewhere.safetensors").name == "elsewhere.safetensors"
+    code, _, error = run(capsys, "look", photo, "--landmarks", "structure_choerent")
+    assert (code, error.startswith("error: The run ")) == (1, True)
+    assert f"Runs: {folder.name}" in error
     (other,) = runs.train("landmarks_fc", "cofw", epochs=1)
     code, _, error = run(capsys, "look", photo, "--landmarks", other.name)
     assert code == 1

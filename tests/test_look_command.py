@@ -133,7 +133,7 @@ def test_missing_system_and_missing_landmark_network_say_how_to_train_one(tmp_pa
     assert "python data_scripts/train_landmarks.py trains one" in sentence(capsys)
     monkeypatch.setattr(looking, "finder", lambda path: None)
     assert cli.main(["look", "photo.png"]) == 1
-    assert "There is no trained system yet: python -m gazecourse train" in sentence(capsys)
+    assert "There is no trained gaze system yet: python -m gazecourse train" in sentence(capsys)
     assert cli.main(["look", "photo.png", "--run", "nothing"]) == 1
     assert "nothing is not there. There are no runs yet" in sentence(capsys)
 

@@ -284,10 +284,12 @@ def test_runs_of_another_profile_or_preset_have_a_line_of_their_own():
 
 
 def test_published_numbers_are_the_tables():
-    assert systems.PAPERS["puregaze"][("gaze360", "eyediap")] == 9.32
-    assert systems.PAPERS["rt_gene"] == {("gaze360", "mpiifacegaze"): 21.81, ("gaze360", "eyediap"): 38.60}
-    assert SYSTEMS["ca_net"].published("mpiifacegaze-normalized", "mpiifacegaze") == "4.27"
-    assert SYSTEMS["resnet"].published("studio", "laptop") is None
+    assert runs.published("puregaze", "gaze360", "eyediap") == "9.32"
+    assert runs.published("rt_gene", "gaze360", "mpiifacegaze") == "21.81"
+    assert runs.published("rt_gene", "eth_xgaze", "mpiifacegaze") is None
+    assert runs.published("dilated_net", "gaze360", "gaze360") == "13.73"
+    assert runs.published("ca_net", "mpiifacegaze-normalized", "mpiifacegaze") == "4.27"
+    assert runs.published("resnet", "studio", "laptop") is None
 
 
 # ---------------------------------------------------------------------- mistakes

@@ -83,7 +83,7 @@ class FacePhotos(Subsets, Dataset):
         return self.face(index % len(self), self.size)
 
     def face(self, index: int, size: int) -> Sample:
-        """One face in an image of another size; numbers from 0.
+        """One face in an image of ``size`` × ``size`` pixels; faces are numbered from 0.
 
         Raises:
             FileNotFoundError, CourseError: the photograph cannot be read.

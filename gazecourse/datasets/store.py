@@ -164,8 +164,13 @@ class StoredFaces(Subsets, Dataset):
 
     @property
     def gaze(self) -> Tensor | None:
-        """[N, 2] (pitch, yaw), radians."""
+        """[N, 2] (pitch, yaw), radians; None in a set for landmarks."""
         return self._labels.get("gaze")
+
+    @property
+    def knows_people(self) -> bool:
+        """Whether the release says who is who."""
+        return self.manifest["people"] is not None
 
     @property
     def factors(self) -> dict[str, Tensor]:
@@ -196,7 +201,7 @@ class StoredFaces(Subsets, Dataset):
         return len(self.person)
 
     def __repr__(self) -> str:
-        people = f" of {len(self.people)} people" if self.manifest["people"] is not None else ""
+        people = f" of {len(self.people)} people" if self.knows_people else ""
         return f"StoredFaces({self.domain}: {len(self)} images{people}, {self.size} × {self.size})"
 
     def __getitem__(self, index: int) -> Sample:
