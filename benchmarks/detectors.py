@@ -10,7 +10,8 @@ where the intersection of its box with the true one is at least 0.35 of their un
 forehead they take. Further: small faces and non-faces of "Labeled Faces in the Wild", as far as scikit-image has them,
 and photographs without people. Time is that of one core. A detector that is not installed is left out.
 
-Then the chosen detector looks at rendered faces, whose landmarks are known: where do they lie in its boxes?
+Then the chosen detector looks at rendered faces, whose landmarks are known: where do they lie in its boxes? And the
+landmark network is asked in a mirror, too, about boxes with faces and without.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ from PIL import Image, ImageFilter
 from report import write
 from torch import Tensor
 
+from gazecourse.alignment import landmarks_and_doubt
 from gazecourse.detection import FaceDetector, union_share
 from gazecourse.faces.dataset import FaceDataset
-from gazecourse.images import read_image
+from gazecourse.images import read_image, to_tensor
 from gazecourse.looking import finder
+from gazecourse.models.structure_coherent import load_landmark_net
 
 FRAME = (640, 480)
 SIZES = (48, 72, 108, 162, 243)
@@ -130,8 +133,8 @@ def _without_people() -> Iterator[Scene]:
 # --- detectors ----------------------------------------------------------------------------------
 
 
-def haar(name: str) -> Detector:
-    """A cascade of OpenCV 4 on Haar features (Viola, Jones 2001)."""
+def haar(name: str, votes: int = 4) -> Detector:
+    """A cascade of OpenCV 4 on Haar features (Viola, Jones 2001), with so many windows that must agree."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -139,7 +142,8 @@ def haar(name: str) -> Detector:
 
     def find(picture: np.ndarray) -> Boxes:
         gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        return [tuple(map(float, box)) for box in cascade.detectMultiScale(gray, 1.1, 4, minSize=(SMALLEST, SMALLEST))]
+        found = cascade.detectMultiScale(gray, 1.1, votes, minSize=(SMALLEST, SMALLEST))
+        return [tuple(map(float, box)) for box in found]
 
     return find
 
@@ -250,6 +254,31 @@ def measure(detector: Detector, pictures: list[Scene]) -> Result:
     return result
 
 
+def doubts(pictures: list[Scene]) -> dict[str, object]:
+    """How far the landmark network's answers for a box and its mirror image are apart, on faces and on anything else.
+
+    Boxes are those of all the detector's tries, and for more that are none, of the cascade "default" with one vote.
+    Those that hold a part of a face are left out. Quantiles of 0, 5, 50, 95 and 100 %.
+    """
+    model, detector, many = load_landmark_net(), FaceDetector(), haar("default", votes=1)
+    found: dict[str, list[float]] = {"faces": [], "blurred faces": [], "anything else": []}
+    for scene in pictures:
+        photo = to_tensor(scene.picture)
+        for box in [box for boxes in detector.tries(scene.picture) for box in boxes] + many(scene.picture):
+            share = 0.0 if scene.box is None else union_share(box, scene.box)
+            if share >= FOUND:
+                kind = "blurred faces" if scene.case == "blur" else "faces"
+            elif share == 0:
+                kind = "anything else"
+            else:
+                continue
+            found[kind].append(landmarks_and_doubt(model, photo, box)[1])
+    return {
+        kind: {"boxes": len(own), "quantiles": np.quantile(own, (0, 0.05, 0.5, 0.95, 1)).round(3).tolist()}
+        for kind, own in found.items()
+    }
+
+
 def places_in_boxes(count: int) -> dict[str, object]:
     """Where the box around the landmarks of rendered faces lies in the detector's: middle (x, y) and longer side.
 
@@ -298,9 +327,20 @@ def main() -> None:
         for case, tally in result.cases.items():
             print(f"  {case:12} {tally.found:3} of {tally.faces:3}, {tally.false} false in {tally.frames} frames")
     boxes = places_in_boxes(options.rendered) if options.rendered else {}
-    print(boxes)
+    apart = doubts(pictures)
+    print(boxes, apart, sep="\n")
     if not options.dry:
-        print(write("detectors", "cpu", frame=FRAME, smallest=SMALLEST, detectors=rows, landmarks_in_boxes=boxes))
+        print(
+            write(
+                "detectors",
+                "cpu",
+                frame=FRAME,
+                smallest=SMALLEST,
+                detectors=rows,
+                landmarks_in_boxes=boxes,
+                doubts=apart,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from gazecourse.clip_gaze_training import (
     new_context,
     what_clip_sees,
 )
+from gazecourse.datasets.source import digest
 from gazecourse.faces.dataset import FaceDataset
 from gazecourse.faces.domains import DOMAINS
 from gazecourse.files import read_checked, write_checked
@@ -63,8 +64,19 @@ class ClipGazeSource:
         """Identity parameters of each face [N, K], fitted; None where the renderer knows them."""
         if factors_of(self.faces) is not None:
             return None
-        people, which = self.faces.person.unique(return_inverse=True)
-        return kept(self.folder / "identities.safetensors", len(people), lambda: fitted_identities(self.faces))[which]
+        _, which = self.faces.person.unique(return_inverse=True)
+        path = self.folder / "identities.safetensors"
+        return kept(path, self._key, lambda: fitted_identities(self.faces))[which]
+
+    @cached_property
+    def _key(self) -> str:
+        """Of the faces, by their labels, and of the CLIP: what is kept must be of both."""
+        parts = self.faces.datasets if isinstance(self.faces, ConcatDataset) else [self.faces]
+        return digest(
+            *(part.gaze.numpy().tobytes() for part in parts),
+            *(part.person.numpy().tobytes() for part in parts),
+            *(value.detach().cpu().numpy().tobytes() for value in self.clip.state_dict().values()),
+        )
 
     def require_identity(self) -> None:
         """Find out before the first part of a training, not after it, that nobody's can be fitted.
@@ -78,7 +90,7 @@ class ClipGazeSource:
     def looked_at(self) -> ClipFaces:
         """The faces with what CLIP sees in them."""
         path = self.folder / "sight.safetensors"
-        sight = kept(path, len(self.faces), lambda: what_clip_sees(self.clip, self.faces))
+        sight = kept(path, self._key, lambda: what_clip_sees(self.clip, self.faces))
         return ClipFaces(self.faces, self.clip, identity=self.identity, sight=sight)
 
     def prompts(self) -> Prompts:
@@ -103,11 +115,11 @@ def rendered_faces(clip: TwoTowers) -> ClipFaces:
     return ClipFaces(ConcatDataset(sets), clip)
 
 
-def kept(path: Path, rows: int, make: Callable[[], Tensor]) -> Tensor:
-    """A tensor from a file; made and written where it is not there, is damaged, or has not so many rows."""
+def kept(path: Path, key: str, make: Callable[[], Tensor]) -> Tensor:
+    """A tensor from a file; made and written where it is not there, is damaged, or is of another key."""
     found = read_checked(path)
-    if found is not None and found[1] == {"rows": rows}:
+    if found is not None and found[1].get("of") == key:
         return load(found[0])["rows"]
     made = make()
-    write_checked(path, save({"rows": made.contiguous()}), {"rows": rows})
+    write_checked(path, save({"rows": made.contiguous()}), {"of": key})
     return made

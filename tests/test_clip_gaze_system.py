@@ -235,11 +235,27 @@ def test_what_is_kept_is_made_again_where_it_is_damaged_or_of_other_faces(tmp_pa
         return torch.arange(2 * rows).view(rows, 2).float().flip(1)
 
     for rows in (3, 3, 4, 4):
-        assert torch.equal(kept(path, rows, lambda rows=rows: make(rows)), make(rows))
+        assert torch.equal(kept(path, f"of {rows}", lambda rows=rows: make(rows)), make(rows))
     assert calls == [3, 3, 3, 4, 4, 4]
     path.write_bytes(path.read_bytes()[:-3])
-    assert kept(path, 4, lambda: make(4)).shape == (4, 2)
+    assert kept(path, "of 4", lambda: make(4)).shape == (4, 2)
     assert len(calls) == 7
+
+
+def test_what_is_kept_is_of_these_labels_these_people_and_this_clip(tmp_path):
+    faces = FaceDataset("lab", "train")
+    key = source_of(faces.some(6), tmp_path)._key
+    assert key == source_of(faces.some(6), tmp_path / "elsewhere")._key
+    assert key == source_of(ConcatDataset([faces.some(6)]), tmp_path)._key
+    some = faces.some(6)
+    other = SimpleNamespace(gaze=some.gaze, person=some.person.flip(0))
+    clip = load_course_clip()
+    with torch.no_grad():
+        next(clip.parameters()).add_(1)
+    changed = ClipGazeSource(faces.some(6), clip, tmp_path, SHORT, 0, "32-true")
+    assert (
+        len({key, source_of(faces.some(6, seed=1), tmp_path)._key, source_of(other, tmp_path)._key, changed._key}) == 4
+    )
 
 
 # ---------------------------------------------------------------------- what is known of a source
