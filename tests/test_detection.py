@@ -97,14 +97,27 @@ def test_people_whom_the_first_cascade_misses_are_found_by_the_second(detector, 
     own, asked = FaceDetector(), []
     real = own._lying
 
-    def lying(gray, name, *rest):
-        asked.append(name)
-        return real(gray, name, *rest) if name == "alt2" else []
+    def lying(gray, name, lean, votes, least):
+        asked.append((name, votes))
+        return real(gray, name, lean, votes, least) if name == "alt2" else []
 
     monkeypatch.setattr(own, "_lying", lying)
     (box,) = own(hopper)
     assert union_share(box, FACE) > 0.5
-    assert asked == ["alt", "alt", "alt", "alt2"]
+    assert asked == [*[("alt", detection.VOTES)] * 3, ("alt2", detection.VOTES)], "one vote is for who looks closer"
+
+
+def test_each_try_asks_for_its_own_votes(hopper, monkeypatch):
+    own, asked = FaceDetector(), []
+
+    class Cascade:
+        def detectMultiScale(self, picture, step, votes, **_):
+            asked.append(votes)
+            return []
+
+    monkeypatch.setattr(own, "_cascades", dict.fromkeys(("alt", "alt2"), Cascade()))
+    assert list(own.tries(hopper)) == [[]] * len(detection.TRIES)
+    assert asked == [votes for _, _, votes in detection.TRIES]
 
 
 def test_wall_has_no_face(detector):
