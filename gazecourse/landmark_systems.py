@@ -185,6 +185,17 @@ LANDMARK_PRESETS = {
 # ---------------------------------------------------------------------- systems
 
 
+def network_of(folder: Path) -> Path:
+    """The file of a run's trained network.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    if not (folder / NETWORK).is_file():
+        raise FileNotFoundError(f"{folder / NETWORK} is missing: the same train command writes it again.")
+    return folder / NETWORK
+
+
 @dataclass(frozen=True)
 class LandmarkSystem:
     """A landmark network with its loss.
@@ -272,7 +283,7 @@ class LandmarkSystem:
         Raises:
             FileNotFoundError, CourseError: the file is missing or damaged.
         """
-        return load_landmark_net(folder / NETWORK), Scale(**run["size"])
+        return load_landmark_net(network_of(folder)), Scale(**run["size"])
 
     def estimates(self, model: nn.Module, faces: Dataset, size: Scale) -> Tensor:
         """Landmarks [N, P, 2] of faces, pixels of their images.

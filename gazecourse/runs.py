@@ -28,7 +28,7 @@ from gazecourse.cross_domain import continued
 from gazecourse.errors import CourseError
 from gazecourse.files import atomic_write
 from gazecourse.history import describe_run
-from gazecourse.landmark_systems import LANDMARK_SYSTEMS, NETWORK, LandmarkSystem
+from gazecourse.landmark_systems import LANDMARK_SYSTEMS, LandmarkSystem, network_of
 from gazecourse.logbook import Observer
 from gazecourse.metrics import student_ci
 from gazecourse.paths import runs_dir
@@ -192,12 +192,27 @@ def read_run(folder: Path) -> dict:
         FileNotFoundError, CourseError: it is no run, its training was not finished, or the file is damaged.
     """
     try:
-        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        run = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if not isinstance(run, dict) or not isinstance(run.get("system"), str):
+            raise ValueError("it names no system")
+        return run
     except FileNotFoundError as error:
         begun = "is not finished: the same train command goes on with it" if folder.is_dir() else "is not there"
         raise FileNotFoundError(f"The run {folder} {begun}. {_known_runs()}") from error
     except ValueError as error:
         raise CourseError(f"{folder / SETTINGS} is damaged; the same train command writes it again.") from error
+
+
+def system_of(folder: Path) -> str:
+    """The name of a run's system.
+
+    Raises:
+        FileNotFoundError, CourseError: see ``read_run``; or the course has no such system.
+    """
+    name = read_run(folder)["system"]
+    if name not in ALL:
+        raise CourseError(f"{folder.name} is a run of {name}, a system that this version of the course does not have.")
+    return name
 
 
 def _known_runs() -> str:
@@ -229,14 +244,18 @@ def landmark_file(name: str) -> Path:
     """The network of a landmark system's run, given by the run's folder or name; another path stays as it is.
 
     Raises:
-        CourseError: the run is a gaze system's.
+        FileNotFoundError, CourseError: the run is a gaze system's, not finished, or lacks its network; or the path is
+            that of another kind of file.
     """
     folder = find_run(name)
     if not folder.is_dir():
-        return Path(name).expanduser()
-    if read_run(folder)["system"] not in LANDMARK_SYSTEMS:
+        path = Path(name).expanduser()
+        if path.is_file() and path.suffix != ".safetensors":
+            raise CourseError(f"{path} is no landmark network: their files end in .safetensors.")
+        return path
+    if system_of(folder) not in LANDMARK_SYSTEMS:
         raise CourseError(f"{folder.name} finds gaze, not landmarks: --landmarks takes a landmark system's run.")
-    return folder / NETWORK
+    return network_of(folder)
 
 
 def _is_for_gaze(folder: Path) -> bool:
@@ -255,9 +274,8 @@ def load(folder: Path) -> tuple[System | LandmarkSystem, nn.Module, Size | Scale
     Raises:
         FileNotFoundError, CourseError: see ``read_run``; or the checkpoint is missing or damaged.
     """
-    run = read_run(folder)
+    system, run = ALL[system_of(folder)], read_run(folder)
     os.environ[profiles.VARIABLE] = run["profile"]
-    system = ALL[run["system"]]
     model, size = system.load(folder, run)
     return system, model.eval(), size
 
@@ -291,7 +309,7 @@ def evaluate(folder: Path, name: str, data: Dataset | None = None) -> dict:
     path = folder / f"on-{name}.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    system = ALL[read_run(folder)["system"]]
+    system = ALL[system_of(folder)]
     system.check_test(name)
     found = system.score(*outputs(folder, name, data))
     _write(path, found)

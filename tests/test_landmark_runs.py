@@ -322,6 +322,52 @@ def test_look_takes_the_network_of_a_landmark_run_and_no_other(sets, photo, caps
     assert error == f"error: {folder.name} finds gaze, not landmarks: --landmarks takes a landmark system's run."
 
 
+@pytest.mark.parametrize("content", ["[1]", "{}", '"landmarks"', '{"system": 3}'])
+def test_run_that_names_no_system_is_damaged_for_every_command(content, photo, capsys, cache):
+    folder = runs.runs_dir() / "systems" / "odd"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(content)
+    for command in (
+        ("look", photo, "--landmarks", "odd"), ("look", photo, "--run", "odd"), ("evaluate", "odd", "--on", "lab"),
+        ("predict", "odd", "--on", "lab", "--into", cache / "out.csv"),
+    ):  # fmt: skip
+        code, _, error = run(capsys, *command)
+        assert (code, error) == (
+            1, f"error: {folder / 'run.json'} is damaged; the same train command writes it again.",
+        )  # fmt: skip
+    with pytest.raises(landmark_systems.CourseError, match="There is no trained system yet"):
+        runs.latest()
+
+
+def test_run_of_a_system_that_is_unknown_here_is_named(photo, capsys, cache):
+    folder = runs.runs_dir() / "systems" / "newer"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"system": "gone", "profile": "quick"}')
+    for command in (("look", photo, "--landmarks"), ("look", photo, "--run"), ("evaluate", "--on", "lab")):
+        code, _, error = run(capsys, *command, "newer")
+        assert (code, error) == (
+            1, "error: newer is a run of gone, a system that this version of the course does not have.",
+        )  # fmt: skip
+
+
+def test_lost_network_of_a_run_comes_back_with_the_same_train_command(sets, photo, capsys):
+    (folder,) = runs.train("landmarks_fc", "300w", epochs=1)
+    file = folder / "network.safetensors"
+    whole = file.read_bytes()
+    file.unlink()
+    for command in (("look", photo, "--landmarks"), ("evaluate", "--on", "300w")):
+        code, _, error = run(capsys, *command, folder.name)
+        assert (code, error) == (1, f"error: {file} is missing: the same train command writes it again.")
+    runs.train("landmarks_fc", "300w", epochs=1)
+    assert file.read_bytes() == whole
+
+
+def test_photograph_in_the_place_of_a_network_is_not_called_damaged(photo, capsys):
+    """Who is told to delete it would lose a photograph."""
+    code, _, error = run(capsys, "look", photo, "--landmarks", photo)
+    assert (code, error) == (1, f"error: {photo} is no landmark network: their files end in .safetensors.")
+
+
 def test_landmark_run_is_not_taken_for_a_gaze_system(sets, photo, capsys):
     (folder,) = runs.train("structure_coherent", "300w", epochs=1)
     code, _, error = run(capsys, "look", photo, "--run", folder.name)
