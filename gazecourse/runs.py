@@ -307,13 +307,23 @@ def evaluate(folder: Path, name: str, data: Dataset | None = None) -> dict:
         ValueError, FileNotFoundError, CourseError: see ``outputs``; or the set's labels are not known.
     """
     path = folder / f"on-{name}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
+    kept = _read_result(path)
+    if kept is not None:
+        return kept
     system = ALL[system_of(folder)]
     system.check_test(name)
     found = system.score(*outputs(folder, name, data))
     _write(path, found)
     return found
+
+
+def _read_result(path: Path) -> dict | None:
+    """What ``evaluate`` wrote; None where there is no such file, or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"error", "people"} <= found.keys() else None
 
 
 def write_predictions(folder: Path, name: str, path: Path) -> int:
@@ -333,11 +343,18 @@ def write_predictions(folder: Path, name: str, path: Path) -> int:
 
 
 def results() -> dict[tuple[str, str, str], dict[str, list[float]]]:
-    """Mean errors by (system, source, target) and way of training: one for each seed, over all folds."""
+    """Mean errors by (system, source, target) and way of training: one for each seed, over all folds.
+
+    Raises:
+        CourseError: a file is damaged.
+    """
     by_seed: dict[tuple, list[dict]] = {}
     for path in sorted((runs_dir() / "systems").glob("*/on-*.json")):
-        run, found = read_run(path.parent), json.loads(path.read_text(encoding="utf-8"))
-        key = (run["system"], run["source"], path.stem.removeprefix("on-"))
+        run, found, tested = read_run(path.parent), _read_result(path), path.stem.removeprefix("on-")
+        if found is None:
+            again = f"python -m gazecourse evaluate {path.parent.name} --on {tested}"
+            raise CourseError(f"{path} is damaged; this writes it again: {again}")
+        key = (run["system"], run["source"], tested)
         by_seed.setdefault((key, _way(run), run["seed"]), []).append(found)
     errors: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for (key, way, _), found in by_seed.items():

@@ -362,6 +362,19 @@ def test_lost_network_of_a_run_comes_back_with_the_same_train_command(sets, phot
     assert file.read_bytes() == whole
 
 
+@pytest.mark.parametrize("content", ["", "{", "{}", "[3]"])
+def test_damaged_result_is_named_by_the_table_and_measured_again(content, sets, capsys):
+    (folder,) = runs.train("landmarks_fc", "cofw", ["cofw"], epochs=1)
+    path = folder / "on-cofw.json"
+    whole = path.read_text()
+    path.write_text(content)
+    code, _, error = run(capsys, "compare")
+    again = f"evaluate {folder.name} --on cofw"
+    assert (code, error) == (1, f"error: {path} is damaged; this writes it again: python -m gazecourse {again}")
+    assert run(capsys, *again.split())[0] == 0
+    assert path.read_text() == whole
+
+
 def test_photograph_in_the_place_of_a_network_is_not_called_damaged(photo, capsys):
     """Who is told to delete it would lose a photograph."""
     code, _, error = run(capsys, "look", photo, "--landmarks", photo)
