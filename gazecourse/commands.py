@@ -228,7 +228,7 @@ def _list_systems() -> int:
 def _print_result(folder: Path, name: str) -> None:
     from gazecourse import runs
 
-    system = runs.ALL[runs.read_run(folder)["system"]]
+    system = runs.ALL[runs.system_of(folder)]
     print(f"  {name}: {system.describe(runs.evaluate(folder, name))}")
 
 

@@ -179,6 +179,17 @@ LANDMARK_PRESETS = {
 # ---------------------------------------------------------------------- systems
 
 
+def network_of(folder: Path) -> Path:
+    """The file of a run's trained network.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    if not (folder / NETWORK).is_file():
+        raise FileNotFoundError(f"{folder / NETWORK} is missing: the same train command writes it again.")
+    return folder / NETWORK
+
+
 @dataclass(frozen=True)
 class LandmarkSystem(Trainable):
     """A landmark network with its loss.
@@ -242,7 +253,7 @@ class LandmarkSystem(Trainable):
 
     def load(self, folder: Path, run: dict) -> tuple[nn.Module, Scale]:
         """From what ``keep`` wrote."""
-        return load_landmark_net(folder / NETWORK), Scale(**run["size"])
+        return load_landmark_net(network_of(folder)), Scale(**run["size"])
 
     def estimates(self, model: nn.Module, faces: Dataset, size: Scale) -> Tensor:
         """Landmarks [N, P, 2] of faces, pixels of their images.

@@ -28,7 +28,7 @@ from gazecourse.cross_domain import continued
 from gazecourse.errors import CourseError
 from gazecourse.files import atomic_write
 from gazecourse.history import describe_run
-from gazecourse.landmark_systems import LANDMARK_SYSTEMS, NETWORK
+from gazecourse.landmark_systems import LANDMARK_SYSTEMS, network_of
 from gazecourse.logbook import Observer
 from gazecourse.metrics import student_ci
 from gazecourse.paths import runs_dir
@@ -193,12 +193,27 @@ def read_run(folder: Path) -> dict:
         FileNotFoundError, CourseError: it is no run, its training was not finished, or the file is damaged.
     """
     try:
-        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        run = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if not isinstance(run, dict) or not isinstance(run.get("system"), str):
+            raise ValueError("it names no system")
+        return run
     except FileNotFoundError as error:
         begun = "is not finished: the same train command goes on with it" if folder.is_dir() else "is not there"
         raise FileNotFoundError(f"The run {folder} {begun}. {_known_runs()}") from error
     except ValueError as error:
         raise CourseError(f"{folder / SETTINGS} is damaged; the same train command writes it again.") from error
+
+
+def system_of(folder: Path) -> str:
+    """The name of a run's system.
+
+    Raises:
+        FileNotFoundError, CourseError: see ``read_run``; or the course has no such system.
+    """
+    name = read_run(folder)["system"]
+    if name not in ALL:
+        raise CourseError(f"{folder.name} is a run of {name}, a system that this version of the course does not have.")
+    return name
 
 
 def _known_runs() -> str:
@@ -231,14 +246,18 @@ def landmark_file(name: str) -> Path:
     """The network of a landmark system's run, given by the run's folder or name; a file's path stays as it is.
 
     Raises:
-        FileNotFoundError: there is no such run. CourseError: it is a gaze system's.
+        FileNotFoundError, CourseError: there is no such run, or it is a gaze system's, is not finished, or lacks its
+            network; or the path is that of another kind of file.
     """
+    path = Path(name).expanduser()
+    if path.is_file() and path.suffix != ".safetensors":
+        raise CourseError(f"{path} is no landmark network: their files end in .safetensors.")
+    if path.suffix == ".safetensors" and not path.is_dir():
+        return path
     folder = find_run(name)
-    if Path(name).suffix == ".safetensors" and not folder.is_dir():
-        return Path(name).expanduser()
-    if read_run(folder)["system"] not in LANDMARK_SYSTEMS:
+    if system_of(folder) not in LANDMARK_SYSTEMS:
         raise CourseError(f"{folder.name} finds gaze, not landmarks: --landmarks takes a landmark system's run.")
-    return folder / NETWORK
+    return network_of(folder)
 
 
 def _is_for_gaze(folder: Path) -> bool:
@@ -257,9 +276,8 @@ def load(folder: Path) -> tuple[Trainable, nn.Module, Size | Scale]:
     Raises:
         FileNotFoundError, CourseError: see ``read_run``; or the checkpoint is missing or damaged.
     """
-    run = read_run(folder)
+    system, run = ALL[system_of(folder)], read_run(folder)
     os.environ[profiles.VARIABLE] = run["profile"]
-    system = ALL[run["system"]]
     model, size = system.load(folder, run)
     return system, model.eval(), size
 
@@ -291,13 +309,23 @@ def evaluate(folder: Path, name: str, data: Dataset | None = None) -> dict:
         ValueError, FileNotFoundError, CourseError: see ``outputs``; or the set's labels are not known.
     """
     path = folder / f"on-{name}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    system = ALL[read_run(folder)["system"]]
+    kept = _read_result(path)
+    if kept is not None:
+        return kept
+    system = ALL[system_of(folder)]
     system.check_test(name)
     found = system.score(*outputs(folder, name, data))
     _write(path, found)
     return found
+
+
+def _read_result(path: Path) -> dict | None:
+    """What ``evaluate`` wrote; None where there is no such file, or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"error", "people"} <= found.keys() else None
 
 
 def write_predictions(folder: Path, name: str, path: Path) -> int:
@@ -318,11 +346,18 @@ def write_predictions(folder: Path, name: str, path: Path) -> int:
 
 
 def results() -> dict[tuple[str, str, str], dict[str, list[float]]]:
-    """Mean errors by (system, source, target) and way of training: one for each seed, over all folds."""
+    """Mean errors by (system, source, target) and way of training: one for each seed, over all folds.
+
+    Raises:
+        CourseError: a file is damaged.
+    """
     by_seed: dict[tuple, list[dict]] = {}
     for path in sorted((runs_dir() / "systems").glob("*/on-*.json")):
-        run, found = read_run(path.parent), json.loads(path.read_text(encoding="utf-8"))
-        key = (run["system"], run["source"], path.stem.removeprefix("on-"))
+        run, found, tested = read_run(path.parent), _read_result(path), path.stem.removeprefix("on-")
+        if found is None:
+            again = f"python -m gazecourse evaluate {path.parent.name} --on {tested}"
+            raise CourseError(f"{path} is damaged; this writes it again: {again}")
+        key = (run["system"], run["source"], tested)
         by_seed.setdefault((key, _way(run), run["seed"]), []).append(found)
     errors: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for (key, way, _), found in by_seed.items():

@@ -353,6 +353,11 @@ def test_a_face_that_is_the_same_in_the_mirror_is_not_doubted_and_lies_in_its_bo
     photo = torch.zeros(3, 300, 400, dtype=torch.uint8)
     points, doubt = landmarks_and_doubt(Fixed(symmetric_face()), photo, (100, 60, 80, 80))
     assert doubt < 1e-5
+    model = Fixed(symmetric_face())
+    for training in (True, False):
+        model.train(training)
+        landmarks_and_doubt(model, photo, (100, 60, 80, 80))
+        assert model.training is training, "left in the mode that it was in"
     torch.testing.assert_close(points[[0, 16], 0], torch.tensor([100.0, 180.0]), atol=1.5, rtol=0)
 
 

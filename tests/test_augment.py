@@ -377,6 +377,15 @@ def test_light_changes_half_of_the_faces_by_one_power_and_factor_each_and_nothin
     assert bool((curves[changed][:, 255] == 1).any()), "some are brighter"
 
 
+def test_as_many_faces_lose_half_of_their_light_as_a_half_of_the_rest():
+    """Gains are drawn evenly in their logarithm: from 0.3 to 0.6 is as far as from 0.6 to 1.2."""
+    torch.manual_seed(0)
+    white = Sample(torch.full((4000, 3, 1, 1), 255, dtype=torch.uint8))
+    gain = randomly_lit(white, gamma=(1.0, 1.0)).image[:, 0, 0, 0].double() / 255
+    # A quarter of all: half of the faces are lit, and half of these are below the middle.
+    assert float((gain < 0.6).double().mean()) == pytest.approx(0.25, abs=0.02)
+
+
 def test_half_of_the_faces_are_blurred_up_to_the_limit_and_nothing_else_changes():
     torch.manual_seed(0)
     batch = numbers(400)

@@ -144,7 +144,7 @@ def test_trained_on_a_rendered_domain_it_is_evaluated_asked_and_compared(capsys,
     never(monkeypatch, *EVERYTHING)
     code, out, _ = run(capsys, "predict", folder.name, "--on", "lab", "--into", tmp_path / "out.csv")
     assert (code, len(list(csv.DictReader((tmp_path / "out.csv").open())))) == (0, 4)
-    assert "CLIP-Gaze              course, quick, 1 epochs" in run(capsys, "compare")[1]
+    assert "CLIP-Gaze                        course, quick, 1 epochs" in run(capsys, "compare")[1]
     gazer = gazer_of(folder)
     assert isinstance(gazer.model, ClipGaze)
     assert gazer.forward(gazer.model, FaceDataset("lab", "test").__getitems__([0, 1])).shape == (2, 2)
@@ -193,6 +193,25 @@ def test_second_part_begins_with_what_the_first_has_learned(monkeypatch):
 
 
 # ---------------------------------------------------------------------- going on
+
+
+def test_prompts_join_in_with_the_systems_settings_and_the_parts_optimizers(monkeypatch, tmp_path):
+    asked = []
+    fake = SimpleNamespace(require_identity=lambda: None, prompts=lambda: "prompts", looked_at="looked at")
+    monkeypatch.setattr(systems, "ClipGazeSource", lambda *_: fake)
+    monkeypatch.setattr(
+        systems, "clip_gaze", lambda clip, *rest: asked.append(rest) or systems.gaze_alone(load_course_clip())
+    )
+
+    def optimizers(model, rate):
+        return []
+
+    first, second = (replace(part, optimizers=optimizers) for part in PRESETS["course"].parts())
+    learn = SYSTEMS["clip_gaze"].learning("faces", TINY, seed=0, folder=tmp_path, precision="32-true")
+    (data, alone), (looked_at, prompted) = learn(first), learn(second)
+    assert (data, looked_at) == ("faces", "looked at")
+    assert alone.optimizers is prompted.optimizers is optimizers
+    assert asked == [("prompts", SHORT)]
 
 
 class Stopping:
@@ -356,6 +375,27 @@ def test_of_the_candidates_the_heads_that_their_landmarks_show_least_turned_are_
     identities.identity_of(stored(one), one.people[0], None, HeadModel())
     expected = one.factors.head_rotation[:, 2, 2].argsort(descending=True)[:2]
     assert torch.equal(fitted[0].sort(0).values, one.landmarks[expected].sort(0).values)
+
+
+def test_head_is_the_mean_of_those_fitted_to_each_face_before_the_camera_of_real_sets(monkeypatch):
+    one, asked = FaceDataset("wild", "train"), {}
+    monkeypatch.setattr(identities, "landmarks_in_face", lambda image, net: one.landmarks[0])
+
+    def frontal(faces, person, count):
+        asked["candidates"] = count
+        return torch.arange(4)
+
+    def fit(points, size, **options):
+        asked.update(options, size=size)
+        return SimpleNamespace(identity=torch.arange(4).double()[:, None].expand(4, 126))
+
+    monkeypatch.setattr(identities, "frontal_faces", frontal)
+    monkeypatch.setattr(identities, "fit_identity", fit)
+    head = HeadModel()
+    assert torch.equal(identities.identity_of(stored(one), one.people[0], None, head), torch.full((126,), 1.5))
+    assert asked == {
+        "candidates": 8, "size": 32, "focal": pytest.approx(960 / 224 * 32), "distance_spread": 150.0, "model": head,
+    }  # fmt: skip
 
 
 def test_landmarks_are_those_of_the_image_and_doubtful_ones_are_none():

@@ -98,13 +98,26 @@ def test_people_whom_the_first_cascade_misses_are_found_by_the_second(detector, 
     real = own._found
 
     def found(gray, attempt, least):
-        asked.append(attempt.cascade)
+        asked.append((attempt.cascade, attempt.votes))
         return real(gray, attempt, least) if attempt.cascade == "alt2" else []
 
     monkeypatch.setattr(own, "_found", found)
     (box,) = own(hopper)
     assert union_share(box, FACE) > 0.5
-    assert asked == ["alt", "alt", "alt", "alt2"]
+    assert asked == [("alt", 4)] * 3 + [("alt2", 4)], "one vote is for who looks closer"
+
+
+def test_each_try_asks_for_its_own_votes(hopper, monkeypatch):
+    own, asked = FaceDetector(), []
+
+    class Cascade:
+        def detectMultiScale(self, picture, step, votes, **_):
+            asked.append(votes)
+            return []
+
+    monkeypatch.setattr(own, "_cascades", dict.fromkeys(("alt", "alt2"), Cascade()))
+    assert list(own.tries(hopper)) == [[]] * len(detection.TRIES)
+    assert asked == [4, 4, 4, 4, 1]
 
 
 def test_wall_has_no_face(detector):

@@ -24,7 +24,7 @@ from test_face_photos import (
 )
 
 from gazecourse import __main__ as cli
-from gazecourse.datasets import StoredFaces, cofw, ibug_300w, open_release, source, wflw
+from gazecourse.datasets import StoredFaces, cofw, face_photos, ibug_300w, open_release, source, wflw
 from gazecourse.datasets.preparing import prepare, store_folder
 from gazecourse.datasets.releases import SETS
 from gazecourse.errors import CourseError
@@ -161,6 +161,29 @@ def test_photographs_that_are_missing_or_cut_off_are_skipped_and_listed(opened, 
     assert "1.png" in gone["reason"]
     assert "cannot be read as an image" in broken["reason"]
     assert_landmark_is_on_its_pixel(StoredFaces("wflw", ["train"])[1], 7)
+    assert StoredFaces("wflw").factors["occlusion"].tolist() == [0, 0, 0, 0, 1, 0], "flags of those that are there"
+
+
+@pytest.mark.parametrize(
+    ("first", "box"), [("1e300", None), ("4000.0", None), (None, "0 0 3000000 3000000"), (None, "1e300 0 2e300 90")]
+)
+def test_face_far_outside_its_photograph_is_skipped_and_named_and_the_others_are_kept(
+    first, box, tmp_path, monkeypatch
+):
+    """One damaged line must neither ask for terabytes of memory nor become an endless landmark."""
+    root = make_wflw(tmp_path / "wflw", monkeypatch)
+    monkeypatch.setattr(face_photos, "MOST_ODD", 0.5)  # one of three is a small share of thousands
+    (path,) = root.rglob("list_*_test.txt")
+    lines = path.read_text().splitlines()
+    fields = lines[1].split()
+    fields[0] = first or fields[0]
+    fields[196:200] = box.split() if box else fields[196:200]
+    path.write_text("\n".join([lines[0], " ".join(fields), lines[2]]))
+    manifest = quietly(open_release("wflw", root))
+    (skipped,) = manifest["skipped"]
+    assert skipped["record"] == 6
+    assert skipped["reason"].endswith("test/1.png: the box or a landmark lies far outside the photograph, 120 × 100.")
+    assert_landmark_is_on_its_pixel(StoredFaces("wflw", ["test"])[1], 7)
 
 
 def test_missing_split_is_an_error_or_a_warning_where_asked_for(opened, tmp_path):
@@ -199,16 +222,23 @@ def test_unfinished_preparation_goes_on_and_ends_the_same(opened, monkeypatch):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
 
 
-def test_fingerprint_is_of_labels_flags_and_names_and_not_of_the_place(tmp_path, monkeypatch):
+def test_fingerprint_is_of_landmarks_boxes_flags_and_names_and_not_of_the_place(tmp_path, monkeypatch):
     release = open_release("wflw", make_wflw(tmp_path / "a", monkeypatch))
     assert release.fingerprint == open_release("wflw", make_wflw(tmp_path / "b", monkeypatch)).fingerprint
     known = {release.fingerprint}
-    for number, (old, new) in enumerate(((" 0 0 0 0 1 0 ", " 0 0 0 1 1 0 "), ("test/0.png", "test/2.png"))):
+    point, box = f" {face(98, 1)[7, 0]:.6f} ", " 30 25 95 90 "
+    changes = (
+        (" 0 0 0 0 1 0 ", " 0 0 0 1 1 0 "),
+        ("test/0.png", "test/2.png"),
+        (point, f"{point[:-2]}5 "),
+        (box, box.replace("90", "99")),
+    )
+    for number, (old, new) in enumerate(changes):
         root = make_wflw(tmp_path / f"c{number}", monkeypatch)
         for path in root.rglob("list_*_test.txt"):
-            path.write_text(path.read_text().replace(old, new))
+            path.write_text(path.read_text().replace(old, new, 1))
         known.add(open_release("wflw", root).fingerprint)
-    assert len(known) == 3
+    assert len(known) == 1 + len(changes)
 
 
 def test_wrong_number_of_faces_is_named(opened, monkeypatch, tmp_path):

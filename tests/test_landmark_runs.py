@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,16 +14,17 @@ from test_landmark_releases import make_300w, make_cofw, make_wflw
 
 from gazecourse import __main__ as cli
 from gazecourse import landmark_systems, looking, protocols, runs
-from gazecourse.alignment import Scale
+from gazecourse.alignment import PAPER, Scale, augmentation
 from gazecourse.batches import fetch
 from gazecourse.datasets import open_release
 from gazecourse.datasets.preparing import prepare
 from gazecourse.faces.dataset import FaceDataset
-from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS, landmark_faces, photo_subsets
+from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS, landmark_faces, momentum, photo_subsets
 from gazecourse.losses.landmarks import soft_wing, wing
-from gazecourse.metrics import nme
+from gazecourse.metrics import bootstrap_ci, nme
 
 TINY = Scale(32, "small", 8)
+REAL_SCALE = landmark_systems.real_scale
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +178,64 @@ def test_sdfl_preset_is_the_papers():
     assert part.bins == 9
 
 
+def test_photographs_have_sizes_of_their_own_and_the_papers_in_the_full_profile(monkeypatch):
+    assert REAL_SCALE() == Scale(64, "small", 32)
+    monkeypatch.setenv("GAZECOURSE_PROFILE", "full")
+    assert REAL_SCALE() == Scale(256, "resnet34", 128)
+    monkeypatch.setattr(landmark_systems, "scale", lambda: "rendered")
+    system = LANDMARK_SYSTEMS["structure_coherent"]
+    assert [system.size(source) for source in ("wflw", "300w-photos", "laptop", "rendered")] == [
+        TINY, TINY, "rendered", "rendered",
+    ]  # fmt: skip
+
+
+def test_courses_preset_takes_faces_as_they_are_and_the_profiles_augmentation():
+    (part,) = LANDMARK_PRESETS["course"].parts()
+    assert (part.bins, part.augmentation) == (1, augmentation())
+    assert part.augmentation != PAPER, "that of the paper is for longer trainings"
+
+
+@pytest.mark.parametrize("name", LANDMARK_SYSTEMS)
+def test_a_part_trains_the_systems_head_and_losses_with_its_own_augmentation_and_optimizers(name, sets, monkeypatch):
+    asked, own = {}, landmark_systems.alignment
+
+    def alignment(labels, side, head, penalty, **options):
+        asked.update(options, side=side, head=head, penalty=penalty)
+        return own(labels, side, head, penalty, **options)
+
+    monkeypatch.setattr(landmark_systems, "alignment", alignment)
+    system, data = LANDMARK_SYSTEMS[name], landmark_faces("cofw", "train", 32)
+    for preset in LANDMARK_PRESETS.values():
+        (part,) = preset.parts()
+        _, method = part.lesson(system, TINY, data, 0)
+        assert asked == {
+            "side": 32, "head": system.head, "penalty": system.penalty, "settings": part.augmentation, "sizes": TINY,
+            "relative_location": system.relative_location,
+        }  # fmt: skip
+        assert method.optimizers is part.optimizers
+    assert method.optimizers is momentum
+
+
+def test_which_rare_poses_are_repeated_is_drawn_by_the_seed(sets):
+    data, (part,) = landmark_faces("wflw", "train", 32), LANDMARK_PRESETS["sdfl"].parts()
+    orders = [tuple(part.lesson(LANDMARK_SYSTEMS["landmarks_fc"], TINY, data, seed)[0].indices) for seed in (0, 1, 1)]
+    assert orders[0] != orders[1] == orders[2]
+
+
+def test_interval_is_over_people_and_not_over_their_faces():
+    truth = torch.rand(8, 68, 2, generator=torch.Generator().manual_seed(0)) * 32
+    person = torch.arange(8) // 4
+    faces = [truth, person, {}, [0, 1]]
+    made = type("Faces", (SimpleNamespace,), {"__len__": lambda self: 8})(
+        **dict(zip(("landmarks", "person", "factors", "people"), faces, strict=True))
+    )
+    estimated = truth + (1.0 + person + 0.1 * torch.arange(8) % 4)[:, None, None]
+    found = LANDMARK_SYSTEMS["structure_coherent"].score(estimated, made)
+    expected = bootstrap_ci(100 * nme(estimated, truth, 68), clusters=person)
+    assert [found[name] for name in ("error", "low", "high")] == pytest.approx(list(expected), abs=1e-3)
+    assert found["people"] == 2
+
+
 def test_balanced_training_repeats_rare_poses_and_keeps_everybody(sets):
     data = landmark_faces("wflw", "train", 32)
     part = LANDMARK_PRESETS["sdfl"].parts()[0]
@@ -264,6 +324,65 @@ def test_look_takes_the_network_of_a_landmark_run_and_no_other(sets, photo, caps
     runs._write(folder / "run.json", {"system": "resnet"})
     code, _, error = run(capsys, "look", photo, "--landmarks", folder.name)
     assert error == f"error: {folder.name} finds gaze, not landmarks: --landmarks takes a landmark system's run."
+
+
+@pytest.mark.parametrize("content", ["[1]", "{}", '"landmarks"', '{"system": 3}'])
+def test_run_that_names_no_system_is_damaged_for_every_command(content, photo, capsys, cache):
+    folder = runs.runs_dir() / "systems" / "odd"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(content)
+    for command in (
+        ("look", photo, "--landmarks", "odd"), ("look", photo, "--run", "odd"), ("evaluate", "odd", "--on", "lab"),
+        ("predict", "odd", "--on", "lab", "--into", cache / "out.csv"),
+    ):  # fmt: skip
+        code, _, error = run(capsys, *command)
+        assert (code, error) == (
+            1, f"error: {folder / 'run.json'} is damaged; the same train command writes it again.",
+        )  # fmt: skip
+    with pytest.raises(landmark_systems.CourseError, match="There is no trained gaze system yet"):
+        runs.latest()
+
+
+def test_run_of_a_system_that_is_unknown_here_is_named(photo, capsys, cache):
+    folder = runs.runs_dir() / "systems" / "newer"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"system": "gone", "profile": "quick"}')
+    for command in (("look", photo, "--landmarks"), ("look", photo, "--run"), ("evaluate", "--on", "lab")):
+        code, _, error = run(capsys, *command, "newer")
+        assert (code, error) == (
+            1, "error: newer is a run of gone, a system that this version of the course does not have.",
+        )  # fmt: skip
+
+
+def test_lost_network_of_a_run_comes_back_with_the_same_train_command(sets, photo, capsys):
+    (folder,) = runs.train("landmarks_fc", "300w", epochs=1)
+    file = folder / "network.safetensors"
+    whole = file.read_bytes()
+    file.unlink()
+    for command in (("look", photo, "--landmarks"), ("evaluate", "--on", "300w")):
+        code, _, error = run(capsys, *command, folder.name)
+        assert (code, error) == (1, f"error: {file} is missing: the same train command writes it again.")
+    runs.train("landmarks_fc", "300w", epochs=1)
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[3]"])
+def test_damaged_result_is_named_by_the_table_and_measured_again(content, sets, capsys):
+    (folder,) = runs.train("landmarks_fc", "cofw", ["cofw"], epochs=1)
+    path = folder / "on-cofw.json"
+    whole = path.read_text()
+    path.write_text(content)
+    code, _, error = run(capsys, "compare")
+    again = f"evaluate {folder.name} --on cofw"
+    assert (code, error) == (1, f"error: {path} is damaged; this writes it again: python -m gazecourse {again}")
+    assert run(capsys, *again.split())[0] == 0
+    assert path.read_text() == whole
+
+
+def test_photograph_in_the_place_of_a_network_is_not_called_damaged(photo, capsys):
+    """Who is told to delete it would lose a photograph."""
+    code, _, error = run(capsys, "look", photo, "--landmarks", photo)
+    assert (code, error) == (1, f"error: {photo} is no landmark network: their files end in .safetensors.")
 
 
 def test_landmark_run_is_not_taken_for_a_gaze_system(sets, photo, capsys):

@@ -42,6 +42,12 @@ def test_picture_shows_arrows_and_the_face_as_the_network_sees_it(explorer):
     assert (bare != drawn).any()
 
 
+def test_places_of_faces_are_those_before_a_camera_of_this_focal_length(explorer, tmp_path):
+    np.testing.assert_allclose(explorer.found[0].pose.position, [-100.0, 0.0, 700.0], atol=20.0)
+    longer = LookExplorer(find, told()[0], tmp_path / "photo.png", focal=1280.0)
+    np.testing.assert_allclose(longer.found[0].pose.position, [-100.0, 0.0, 1400.0], atol=40.0)
+
+
 def test_photograph_without_a_face_says_so(explorer, tmp_path):
     Image.fromarray(photo((0, 0, 255))).save(tmp_path / "wall.png")
     explorer.open(tmp_path / "wall.png")
@@ -58,6 +64,10 @@ def test_slider_walks_through_a_video(explorer, tmp_path):
     assert abs(int(explorer.picture[5, 5, 0]) - 30) < 12
     with pytest.raises(ValueError, match="picture must be 0 or more, at most 4; got 5"):
         explorer.set(picture=5)
+    explorer.open(path)
+    assert "film.mp4, picture 0 of 5" in explorer.describe(), "from its beginning again"
+    explorer.set(picture=3)
+    assert abs(int(explorer.picture[5, 5, 0]) - 30) < 12
     explorer.open(tmp_path / "photo.png")
     with pytest.raises(ValueError, match="picture must be 0 or more, at most 0; got 1"):
         explorer.set(picture=1)

@@ -43,6 +43,16 @@ def test_a_dry_run_prepares_both_releases_and_writes_nothing(strict, monkeypatch
     assert capsys.readouterr().out.count("'release'") == 2
 
 
+def test_share_of_cores_is_that_of_each_process(strict, tmp_path, monkeypatch):
+    benchmark.normalized_release(tmp_path / "m", 30)
+    own = benchmark.prepare
+    monkeypatch.setattr(benchmark, "prepare", lambda source, root, processes: own(source, root=root, processes=1))
+    monkeypatch.setattr(benchmark, "core_seconds", iter([10.0, 11.5]).__next__)
+    row = benchmark.measure("normalized", tmp_path / "m", tmp_path / "stores", 3)
+    assert row["core_milliseconds_per_image"] == 1000 * 1.5 / 30
+    assert row["share_of_cores"] == pytest.approx(1.5 * row["images_per_second"] / 30 / 3, rel=0.05, abs=0.01)
+
+
 def test_what_is_written_counts_the_images_and_says_what_the_whole_release_would_take(strict, monkeypatch):
     written = {}
     monkeypatch.setattr(benchmark, "write", lambda name, device, **content: written.update({name: content}))

@@ -196,6 +196,19 @@ def test_differences_are_of_the_same_photographs_and_of_gaze_alone():
     assert (found["photographs"], found["found"], found["gaze"]["photographs"]) == (3, 2, 2)
 
 
+def test_each_network_has_its_own_seed_and_way(monkeypatch):
+    asked = []
+    network = torch.nn.Linear(1, 1)
+    monkeypatch.setattr(benchmark.protocols, "faces", lambda name, role, size: (name, role))
+    monkeypatch.setattr(
+        benchmark, "fit", lambda method, faces, recipe, seed: asked.append((method, faces, seed)) or (network, None)
+    )
+    for way, method in benchmark.WAYS.items():
+        assert len(list(benchmark.gaze_networks(way, [0, 2]))) == 2
+        assert asked == [(method, ("rendered", "train"), seed) for seed in (0, 2)]
+        asked.clear()
+
+
 def test_only_the_second_way_changes_the_light(monkeypatch):
     seen = []
     monkeypatch.setattr(cross_domain, "randomly_lit", lambda batch: seen.append(batch) or batch)

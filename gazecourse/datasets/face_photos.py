@@ -23,6 +23,8 @@ CHIN_AND_NOSE = {29: (28, 20), 68: (8, 30), 98: (16, 54)}
 
 MOST_ODD = 0.1
 """Share of faces that may lie outside their box, as a box that was drawn badly does."""
+FARTHEST = 2.0
+"""How far a landmark or a box may reach beyond the photograph, in its longer sides; what is farther is a mistake."""
 
 
 class FacePhotos(Subsets, Dataset):
@@ -86,15 +88,29 @@ class FacePhotos(Subsets, Dataset):
         """One face in an image of ``size`` × ``size`` pixels; faces are numbered from 0.
 
         Raises:
-            FileNotFoundError, CourseError: the photograph cannot be read.
+            FileNotFoundError, CourseError: the photograph cannot be read, or the face lies far outside.
         """
+        photo = self._photo(index)
+        self._check_place(index, *photo.shape[1:])
         return Sample(
-            image=self.squares[index].cut(self._photo(index), size),
+            image=self.squares[index].cut(photo, size),
             landmarks=self.landmarks[index] * (size / self.size),
             person=int(self.person[index]),
             domain=self.domain,
             factors={name: values[index] for name, values in self.factors.items()},
         )
+
+    def _check_place(self, index: int, height: int, width: int) -> None:
+        """Refuse a face that is not near its photograph: its square would fill the memory."""
+        square, reach = self.squares[index], FARTHEST * max(height, width)
+        corners = (square.left, square.top, square.left + square.side, square.top + square.side)
+        near = -reach <= min(corners) and max(corners) <= max(height, width) + reach
+        # Asked in this order: places of a square that is not near may be too large for a tensor.
+        points = self.photo_landmarks(index) if near else None
+        if points is None or not bool(((points >= -reach) & (points <= max(height, width) + reach)).all()):
+            raise CourseError(
+                f"{self.where(index)}: the box or a landmark lies far outside the photograph, {width} × {height}."
+            )
 
     def photo_landmarks(self, index: int) -> Tensor:
         """Landmarks [P, 2] of one face in pixels of its photograph."""
