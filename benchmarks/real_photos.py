@@ -213,7 +213,8 @@ def measured(photo: Photo, find: Finder, gazers: list[Gazer]) -> dict[str, objec
         points = change.points(again.landmarks, photo.picture.shape[:2])
         moved = np.linalg.norm(points - first.landmarks, axis=1).mean()
         gaze = np.stack([change.gaze(one) for one in again.gaze])
-        numbers[f"landmarks, {name}"] = 100 * moved / eyes(first.landmarks)
+        if name != "mirrored":  # landmarks are the mean of those in a picture and in its mirror image
+            numbers[f"landmarks, {name}"] = 100 * moved / eyes(first.landmarks)
         numbers[f"gaze, {name}"] = angular_error(gaze, first.gaze).tolist()
     return numbers
 
@@ -221,13 +222,13 @@ def measured(photo: Photo, find: Finder, gazers: list[Gazer]) -> dict[str, objec
 # --- tables -------------------------------------------------------------------------------------
 
 
-WAYS = {"as rendered": plain(NETWORK), "light at random": with_light(plain(NETWORK))}
+WAYS = {"as rendered": plain, "light at random": lambda name: with_light(plain(name))}
 """How the gaze networks are trained."""
 
 
 def gaze_networks(way: str, seeds: list[int]) -> Iterator[Gazer]:
     """Networks that learn from all rendered domains, one for each seed."""
-    size, method = size_of_profile().face, WAYS[way]
+    size, method = size_of_profile().face, WAYS[way](NETWORK)
     faces = protocols.faces(protocols.RENDERED, "train", size)
     recipe = Recipe(EPOCHS, first_part().batch_size, first_part().rate)
     for seed in seeds:
