@@ -409,7 +409,7 @@ def landmarks_in_photo(model: nn.Module, photo: Tensor, box: Sequence[float]) ->
 MOST_DOUBT = 0.1
 """Landmarks in a face and in its mirror image may be so many distances between the eyes apart, in the mean.
 
-On rendered faces they are 0.01 to 0.06 apart, in noise, squares of color and faces upside down 0.2 to 2.
+In ``results/detectors.json`` 95 % of the boxes on sharp faces are below 0.05; on what is no face they begin at 0.14.
 """
 
 

@@ -235,10 +235,7 @@ def latest() -> Path:
     """
     done = [path for path in (runs_dir() / "systems").glob(f"*/{SETTINGS}") if _is_for_gaze(path.parent)]
     if not done:
-        raise CourseError(
-            "There is no trained gaze system yet: "
-            "python -m gazecourse train resnet --source rendered --preset photographs"
-        )
+        raise CourseError("There is no trained gaze system yet: python -m gazecourse train resnet --source rendered")
     return max(done, key=lambda path: path.stat().st_mtime).parent
 
 

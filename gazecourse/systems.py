@@ -277,9 +277,9 @@ PRESETS = {
         "the course's own, for the profile in use: a first part in which the opponent watches, then the second",
         lambda: [Part(first_part()), Part(second_part(), opponent=Purification())],
     ),
-    "photographs": Preset(
-        "the course's own with the light of half of the faces changed at random, for systems that are to look at "
-        "photographs (results/real_photos.json)",
+    "light": Preset(
+        "the course's own with the light of half of the faces changed at random: gaze moves less in darker pictures, "
+        "at a price in well-lit ones (results/real_photos.json)",
         lambda: [
             Part(first_part(), change=with_light),
             Part(second_part(), opponent=Purification(), change=with_light),

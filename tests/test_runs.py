@@ -107,19 +107,19 @@ def test_courses_preset_has_a_part_in_which_the_opponent_watches():
     assert second.opponent == Purification()
 
 
-def test_photographs_preset_changes_the_light_in_both_parts_and_nothing_else(monkeypatch):
+def test_light_preset_changes_the_light_in_both_parts_and_nothing_else(monkeypatch):
     lit = []
     monkeypatch.setattr(cross_domain, "randomly_lit", lambda batch: lit.append(len(batch.image)) or batch)
     eyes = torch.tensor([[40.0, 45.0], [72.0, 45.0]]).expand(3, 2, 2)
     batch = Sample(torch.zeros(3, 3, 112, 112, dtype=torch.uint8), gaze=torch.zeros(3, 2), landmarks=eyes)
-    plain_parts, parts = PRESETS["course"].parts(), PRESETS["photographs"].parts()
+    plain_parts, parts = PRESETS["course"].parts(), PRESETS["light"].parts()
     assert [replace(part, change=None) for part in parts] == list(plain_parts)
     for part in parts:
         method = part.method(SYSTEMS["puregaze"], TINY)
         assert "reconstruction" in method.losses(method.build(TINY), batch)
     assert lit == [3, 3]
-    with pytest.raises(ValueError, match="preset photographs is meant for"):
-        preset_for("photographs", SYSTEMS["clip_gaze"])
+    with pytest.raises(ValueError, match="preset light is meant for"):
+        preset_for("light", SYSTEMS["clip_gaze"])
 
 
 def test_preset_of_another_system_is_refused():
