@@ -21,7 +21,7 @@ class Peak:
 
 @contextmanager
 def peak_memory(own: bool = True) -> Iterator[Peak]:
-    """Watch the resident memory of this process and its children; without its ``own``, of the children."""
+    """Watch the resident memory of this process's children, and its ``own``."""
     peak, done = Peak(), threading.Event()
 
     def watch() -> None:

@@ -69,7 +69,7 @@ random.
 
 **Limits.** Rendered faces are not photographs; `benchmarks/real_photos.py` tells what it makes of seven of these. It
 answers for anything that it is shown, also where there is no face; `alignment.landmarks_and_doubt` asks it about the
-mirror image, too, and tells. Not for identifying, grading or watching people.
+mirror image, too, and returns how far the two answers are apart. Not for identifying, grading or watching people.
 
 **License.** MIT, as the code.
 
