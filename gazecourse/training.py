@@ -292,7 +292,6 @@ def _mean_over_processes(fabric: Fabric, totals: dict[str, Tensor]) -> dict[str,
     return dict(zip(totals, stacked.tolist(), strict=True))
 
 
-@torch.no_grad()
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Dropout and BatchNorm are in evaluation mode in the block, and afterwards as they were."""
@@ -304,6 +303,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
+@torch.no_grad()
 def predict(
     model: nn.Module, data: Dataset, forward: Callable[[nn.Module, Any], Tensor], batch_size: int = 256
 ) -> Tensor:
