@@ -1,17 +1,19 @@
 """What each notebook costs: minutes, memory and processor time of its solved copy, executed alone.
 
     python benchmarks/notebooks.py                 all of them, about half an hour on two cores
-    python benchmarks/notebooks.py --only 00 01    some of them; prints only
+    python benchmarks/notebooks.py --only 00 01    some of them; the others' numbers stay as they are
 
 They run in the quick profile, as ``python -m gazecourse notebooks`` executes them, the kernel's start included. Faces
 are rendered before, as ``make lab`` does, and nothing is trained before: no notebook finds a run. Memory is that of the
 kernel and of what it starts. ``core_seconds`` is its processor time: where it is less than ``seconds``, the machine had
-something else to do. Executed copies are thrown away.
+something else to do. Executed copies are thrown away. Results are written after each notebook, so that a run that is
+cut off can be gone on with; every row says when and on what it was measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -25,9 +27,12 @@ from processor import core_seconds
 from report import write
 
 from gazecourse.course import CHAPTERS
+from gazecourse.history import describe_run
 from gazecourse.notebooks import build, execute, sources
-from gazecourse.paths import data_dir
+from gazecourse.paths import RESULTS, data_dir
 from gazecourse.prepare import prepare
+
+RESULT = RESULTS / "notebooks.json"
 
 
 @contextmanager
@@ -50,12 +55,26 @@ def measure(source: Path) -> dict[str, object]:
         with peak_memory(own=False) as peak:
             execute(notebook, Path(folder))
         seconds = time.perf_counter() - start
+    described = describe_run("cpu")
     return {
         "notebook": source.stem,
         "seconds": round(seconds, 1),
         "core_seconds": round(core_seconds() - before, 1),
         "peak_memory_gib": round(peak.size / GIB, 2),
+        "measured": {name: described[name] for name in ("started", "hardware")},
     }
+
+
+def earlier() -> dict[str, dict[str, object]]:
+    """The rows of ``results/notebooks.json`` by notebook, if there are any."""
+    if not RESULT.is_file():
+        return {}
+    return {row["notebook"]: row for row in json.loads(RESULT.read_text(encoding="utf-8"))["measurements"]}
+
+
+def in_order(rows: dict[str, dict[str, object]]) -> list[dict[str, object]]:
+    """Rows in the order of the course; those of notebooks that it no longer has are left out."""
+    return [rows[chapter.stem] for chapter in CHAPTERS if chapter.stem in rows]
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
@@ -74,17 +93,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Execute the notebooks, print the table and, of all of them, write ``results/notebooks.json``."""
     by_number = {source.name[:2]: source for source in sources()}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", metavar="NN", choices=list(by_number), help="these; writes no file")
+    parser.add_argument("--only", nargs="+", metavar="NN", choices=list(by_number), help="these alone")
     parser.add_argument("--dry", action="store_true", help="print only; write no file")
     wanted = parser.parse_args(argv)
     prepare(profile="quick")
-    rows = []
+    rows = earlier()
     for number in wanted.only or by_number:
-        rows.append(measure(by_number[number]))
-        print(rows[-1], flush=True)
-    print(table(rows))
-    if not (wanted.dry or wanted.only):
-        print(write("notebooks", "cpu", profile="quick", measurements=rows))
+        source = by_number[number]
+        rows[source.stem] = measure(source)
+        print(rows[source.stem], flush=True)
+        if not wanted.dry:
+            write("notebooks", "cpu", profile="quick", measurements=in_order(rows))
+    print(table(in_order(rows)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -78,30 +79,46 @@ def test_the_table_sums_minutes_and_has_the_largest_peak():
 
 
 @pytest.fixture
-def measured(monkeypatch):
-    """Which notebooks are executed, and what is written."""
-    executed, written = [], {}
+def measured(monkeypatch, tmp_path):
+    """Which notebooks are executed, and what is written; a file with two rows, one of a notebook that is gone."""
+    executed, written = [], []
+    rows = [{"notebook": "01_gaze_geometry", "seconds": 1.0}, {"notebook": "99_gone", "seconds": 1.0}]
+    (tmp_path / "notebooks.json").write_text(json.dumps({"measurements": rows}))
 
     def measure(source):
         executed.append(source)
-        return {"notebook": source.stem, "seconds": 6.0, "core_seconds": 9.0, "peak_memory_gib": 1.0}
+        return {"notebook": source.stem, "seconds": 6.0}
 
+    monkeypatch.setattr(benchmark, "RESULT", tmp_path / "notebooks.json")
     monkeypatch.setattr(benchmark, "prepare", lambda profile: None)
     monkeypatch.setattr(benchmark, "measure", measure)
-    monkeypatch.setattr(benchmark, "write", lambda name, device, **content: written.update({name: content}))
+    monkeypatch.setattr(benchmark, "table", lambda rows: "")
+    monkeypatch.setattr(benchmark, "write", lambda name, device, **content: written.append((name, content)))
     return executed, written
 
 
-def test_results_are_written_when_every_notebook_has_run(measured):
+def test_results_are_written_after_each_notebook(measured):
     executed, written = measured
     benchmark.main([])
     assert executed == sources()
-    assert [row["notebook"] for row in written["notebooks"]["measurements"]] == [source.stem for source in sources()]
+    assert {name for name, _ in written} == {"notebooks"}
+    assert len(written) == len(sources())
+    rows = written[-1][1]["measurements"]
+    assert [(row["notebook"], row["seconds"]) for row in rows] == [(source.stem, 6.0) for source in sources()]
 
 
-@pytest.mark.parametrize("options", [["--only", "00", "03"], ["--dry"]])
-def test_some_notebooks_or_a_dry_run_write_nothing(measured, options):
+def test_some_notebooks_leave_the_numbers_of_others_as_they_are(measured):
     executed, written = measured
-    benchmark.main(options)
-    assert [source.name[:2] for source in executed] == (options[1:] or [source.name[:2] for source in sources()])
-    assert written == {}
+    benchmark.main(["--only", "00", "03"])
+    assert [source.name[:2] for source in executed] == ["00", "03"]
+    rows = written[-1][1]["measurements"]
+    expected = [("00_start_here", 6.0), ("01_gaze_geometry", 1.0), ("03_alexnet", 6.0)]
+    assert [(row["notebook"], row["seconds"]) for row in rows] == expected
+    assert [row["notebook"] for row in written[0][1]["measurements"]] == ["00_start_here", "01_gaze_geometry"]
+
+
+def test_dry_run_writes_nothing(measured):
+    executed, written = measured
+    benchmark.main(["--dry", "--only", "00"])
+    assert len(executed) == 1
+    assert written == []
