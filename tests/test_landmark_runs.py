@@ -22,6 +22,7 @@ from gazecourse.faces.dataset import FaceDataset
 from gazecourse.landmark_systems import LANDMARK_PRESETS, LANDMARK_SYSTEMS, landmark_faces, momentum, photo_subsets
 from gazecourse.losses.landmarks import soft_wing, wing
 from gazecourse.metrics import bootstrap_ci, nme
+from gazecourse.training import StepDecay
 
 TINY = Scale(32, "small", 8)
 REAL_SCALE = landmark_systems.real_scale
@@ -250,6 +251,23 @@ def test_balanced_training_repeats_rare_poses_and_keeps_everybody(sets):
 def test_paper_preset_trains(sets):
     (folder,) = runs.train("landmarks_fc_wing", "cofw", ["cofw"], preset="sdfl", epochs=1)
     assert (folder / "on-cofw.json").is_file()
+
+
+def test_seed_schedule_and_recipe_of_the_preset_reach_the_training(sets, monkeypatch):
+    asked = []
+
+    def fit(method, data, recipe, **options):
+        asked.append((recipe, options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train("landmarks_fc", "cofw", preset="sdfl", seed=5)
+    ((recipe, options),) = asked
+    assert (recipe.epochs, recipe.batch_size, recipe.rate) == (500, 64, 0.01)
+    assert (options["seed"], options["size"], options["resume"]) == (5, TINY, True)
+    assert options["schedule"] == StepDecay((0.4, 0.7), 0.2)
+    assert options["folder"].parts[-2:] == ("landmarks_fc-cofw-sdfl-quick-seed5", "part1")
 
 
 # ---------------------------------------------------------------------- mistakes

@@ -8,6 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from gazecourse import normalization
 from gazecourse.angles import angular_error, pitchyaw_to_rotation, pitchyaw_to_vector, vector_to_pitchyaw
 from gazecourse.faces.domains import LAPTOP
 from gazecourse.faces.renderer import Renderer
@@ -234,6 +235,18 @@ def test_uint8_float_array_and_tensor_give_the_same_picture():
     assert isinstance(result.rotation, torch.Tensor)
     assert isinstance(result.head, torch.Tensor)
     assert result.warp_points(torch.tensor([[320.0, 240.0]])).shape == (1, 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(face_centers, heads, st.integers(16, 96))
+def test_part_of_a_photograph_gives_the_same_face_as_all_of_it(center, head, size):
+    image = np.random.default_rng(7).uniform(0.2, 1.0, size=(120, 160, 3))
+    camera = np.diag([0.25, 0.25, 1.0]) @ CAMERA
+    options = {"size": (size, size), "focal": 960 / 224 * size}
+    found = normalize(image, camera, center, head, **options).image
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normalization, "_cropped", lambda image, grid: (image, grid))
+        np.testing.assert_allclose(found, normalize(image, camera, center, head, **options).image, atol=1e-9)
 
 
 def test_the_virtual_camera_itself_is_left_as_it_is():
