@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from gazecourse.systems import PRESETS, SYSTEMS, preset_for, with_imagenet
 from gazecourse.training import StepDecay
 
 TINY = Size(face=112, width=0.05, stride=2)
+README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 @pytest.fixture(autouse=True)
@@ -290,6 +292,25 @@ def test_published_numbers_are_the_tables():
     assert runs.published("dilated_net", "gaze360", "gaze360") == "13.73"
     assert runs.published("ca_net", "mpiifacegaze-normalized", "mpiifacegaze") == "4.27"
     assert runs.published("resnet", "studio", "laptop") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "system"),
+    [
+        ("Full-Face (", "full_face"),
+        ("RT-Gene (", "rt_gene"),
+        ("Dilated-Net (", "dilated_net"),
+        ("CA-Net (", "ca_net"),
+        ("baseline, ResNet-18", "resnet"),
+        ("PureGaze (", "puregaze"),
+        ("CLIP-Gaze (", "clip_gaze"),
+    ],
+)
+def test_papers_numbers_beside_our_results_are_those_of_the_readme(row, system):
+    printed = README.read_text(encoding="utf-8").split("### What the papers report")[1]
+    (line,) = [line for line in printed.splitlines() if line.startswith(f"| {row}")]
+    numbers = [cell.strip().removesuffix("°") for cell in line.strip("|").split("|")[1:]]
+    assert [runs.published(system, *task) or "–" for task in protocols.CROSS] == numbers
 
 
 # ---------------------------------------------------------------------- mistakes
